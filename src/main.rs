@@ -1,0 +1,3 @@
+//! The `quotad` program.
+
+fn main() {}
