@@ -3,9 +3,10 @@
 //! **Owns** the wall clock's anchor. **Does not own** any decision: time is passed in everywhere else.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use arc_swap::ArcSwap;
 
 /// A point in time, in microseconds since the Unix epoch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -69,8 +70,13 @@ impl fmt::Debug for Timestamp {
 
 /// Where the server's time comes from.
 pub trait Clock: Send + Sync {
-    /// The time now. Two reads on one thread never go back, except where a test moves a [`ManualClock`] back.
-    fn now(&self) -> Timestamp;
+    /// The time now, and a stopwatch started at the same moment, for one look at the machine's clock.
+    fn read(&self) -> (Timestamp, Stopwatch);
+
+    /// The time now. It never goes back, except where a test moves a [`ManualClock`] back.
+    fn now(&self) -> Timestamp {
+        self.read().0
+    }
 
     /// Compares with the machine's wall clock, and follows it; called about once a second by background work.
     fn follow_wall_clock(&self) -> Option<ClockJump> {
@@ -90,22 +96,64 @@ pub struct ClockJump {
 /// How far the wall clock may be away before it counts as a jump: NTP corrects less than this by slewing.
 pub const JUMP_MICROS: u64 = 1_000_000;
 
-/// How much of the elapsed time a slew may add or take, as a divisor: at most 1/8 faster or slower, so that windows
-/// stretch by no more than that while a wrong clock is followed.
+/// How much of the elapsed time a slew adds or takes, as a divisor: 1/8 faster or slower, so that windows stretch by no more
+/// than that while a wall clock is followed.
 const SLEW_DIVISOR: u64 = 8;
 
-/// A wrong wall clock further away than this (a day) is not followed by slewing, which would take over a week: the
-/// anchor stays, and every check reports the jump until an operator restarts the server or mends the clock.
+/// A wall clock further away than this (a day) is not followed, which would take over a week: the anchor stays, and every
+/// check reports the jump until the clock is mended or the server started again.
 const FOLLOW_LIMIT_MICROS: u64 = 86_400_000_000;
 
 /// The machine's clock: wall time read once, then advanced by the monotonic clock, so that it never goes back and a
-/// wall clock that is set wrong does not refill or lock quotas at once.
+/// wall clock that is set wrong does not refill or lock quotas at once. A wall clock that stands a little away is followed by
+/// running faster or slower.
 pub struct SystemClock {
     started: std::time::Instant,
-    /// Wall time when the monotonic clock stood at `started`, plus what slewing has added; microseconds.
-    anchor: AtomicU64,
-    /// Monotonic microseconds of the last comparison with the wall clock.
-    compared: Mutex<u64>,
+    line: ArcSwap<Line>,
+}
+
+/// Time as a straight line from a point, both in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Line {
+    /// Monotonic time at the point, since the clock's start.
+    elapsed: u64,
+    /// Wall time told at the point.
+    told: u64,
+    pace: Pace,
+    /// Monotonic time at which the pace becomes even again: the difference is made up.
+    until: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    Even,
+    Faster,
+    Slower,
+}
+
+impl Line {
+    fn at(self, elapsed: u64) -> u64 {
+        let even = self.told.saturating_add(elapsed.saturating_sub(self.elapsed));
+        let slewed = elapsed.min(self.until).saturating_sub(self.elapsed) / SLEW_DIVISOR;
+        match self.pace {
+            Pace::Even => even,
+            Pace::Faster => even.saturating_add(slewed),
+            Pace::Slower => even.saturating_sub(slewed),
+        }
+    }
+
+    /// The line from `elapsed` on that makes up for what `wall` differs.
+    fn following(self, wall: u64, elapsed: u64) -> Self {
+        let told = self.at(elapsed);
+        let away = wall.abs_diff(told);
+        let pace = match wall.cmp(&told) {
+            _ if away > FOLLOW_LIMIT_MICROS => Pace::Even,
+            std::cmp::Ordering::Equal => Pace::Even,
+            std::cmp::Ordering::Greater => Pace::Faster,
+            std::cmp::Ordering::Less => Pace::Slower,
+        };
+        Self { elapsed, told, pace, until: elapsed.saturating_add(away.saturating_mul(SLEW_DIVISOR)) }
+    }
 }
 
 impl SystemClock {
@@ -113,32 +161,20 @@ impl SystemClock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the file that reads the clocks")]
     pub fn new() -> Self {
-        Self {
-            started: std::time::Instant::now(),
-            anchor: AtomicU64::new(wall_micros()),
-            compared: Mutex::new(0),
-        }
+        let line = Line { elapsed: 0, told: wall_micros(), pace: Pace::Even, until: 0 };
+        Self { started: std::time::Instant::now(), line: ArcSwap::from_pointee(line) }
     }
 
-    fn elapsed_micros(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
-    /// Moves the anchor towards `wall`; `elapsed` is the monotonic time since the start. Pure but for the anchor.
     fn follow(&self, wall: u64, elapsed: u64) -> Option<ClockJump> {
-        let mut compared = self.compared.lock();
-        let since = elapsed.saturating_sub(*compared);
-        *compared = elapsed;
-        let anchor = self.anchor.load(Ordering::Relaxed);
-        let told = anchor.saturating_add(elapsed);
-        let away = wall.abs_diff(told);
-        let step = away.min(since / SLEW_DIVISOR);
-        if away <= FOLLOW_LIMIT_MICROS {
-            let moved = if wall > told { anchor.saturating_add(step) } else { anchor.saturating_sub(step) };
-            self.anchor.store(moved, Ordering::Relaxed);
-        }
+        let line = **self.line.load();
+        let told = line.at(elapsed);
+        self.line.store(Arc::new(line.following(wall, elapsed)));
         let jump = ClockJump { told: Timestamp::from_micros(told), wall: Timestamp::from_micros(wall) };
-        (away > JUMP_MICROS).then_some(jump)
+        (wall.abs_diff(told) > JUMP_MICROS).then_some(jump)
+    }
+
+    fn elapsed_micros(&self, now: std::time::Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.started).as_micros()).unwrap_or(u64::MAX)
     }
 }
 
@@ -150,12 +186,14 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     #[inline]
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.anchor.load(Ordering::Relaxed).saturating_add(self.elapsed_micros()))
+    fn read(&self) -> (Timestamp, Stopwatch) {
+        let stopwatch = Stopwatch::start();
+        let told = self.line.load().at(self.elapsed_micros(stopwatch.0));
+        (Timestamp::from_micros(told), stopwatch)
     }
 
     fn follow_wall_clock(&self) -> Option<ClockJump> {
-        self.follow(wall_micros(), self.elapsed_micros())
+        self.follow(wall_micros(), self.elapsed_micros(Stopwatch::start().0))
     }
 }
 
@@ -213,8 +251,8 @@ impl ManualClock {
 }
 
 impl Clock for ManualClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    fn read(&self) -> (Timestamp, Stopwatch) {
+        (Timestamp::from_micros(self.0.load(Ordering::SeqCst)), Stopwatch::start())
     }
 }
 
@@ -234,24 +272,38 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_is_reported_and_slewed_by_at_most_an_eighth() {
-        let clock = SystemClock::new();
-        let start = clock.anchor.load(Ordering::Relaxed);
-        let jump = clock.follow(start + 1_000_000 + 60_000_000, 1_000_000);
-        assert!(jump.is_some());
-        assert_eq!(clock.anchor.load(Ordering::Relaxed), start + 125_000);
-        let jump = clock.follow(start.saturating_sub(60_000_000), 2_000_000);
-        assert!(jump.is_some());
-        assert_eq!(clock.anchor.load(Ordering::Relaxed), start);
+    fn a_difference_is_made_up_by_an_eighth_and_never_overshoots() {
+        let even = Line { elapsed: 0, told: 1_000_000_000, pace: Pace::Even, until: 0 };
+        let second = 1_000_000;
+        let faster = even.following(even.at(second) + 250_000, second);
+        assert_eq!(faster.at(2 * second) - faster.at(second), 1_125_000);
+        assert_eq!(faster.at(10 * second), even.at(10 * second) + 250_000);
+        let slower = even.following(even.at(second) - 250_000, second);
+        assert_eq!(slower.at(2 * second) - slower.at(second), 875_000);
+        assert_eq!(slower.at(10 * second), even.at(10 * second) - 250_000);
+    }
+
+    #[test]
+    fn following_never_goes_back() {
+        let mut line = Line { elapsed: 0, told: 1_000_000_000, pace: Pace::Even, until: 0 };
+        let mut last = 0;
+        for step in 1..1_000 {
+            let elapsed = step * 1_000;
+            let wall = if step % 3 == 0 { 1_000_000_000 } else { 1_010_000_000 };
+            line = line.following(wall, elapsed);
+            let told = line.at(elapsed + 999);
+            assert!(told >= last && line.at(elapsed) >= last);
+            last = told;
+        }
     }
 
     #[test]
     fn a_year_is_reported_but_not_followed() {
         let clock = SystemClock::new();
-        let start = clock.anchor.load(Ordering::Relaxed);
-        assert!(clock.follow(start + 366 * 86_400_000_000, 1_000_000).is_some());
-        assert_eq!(clock.anchor.load(Ordering::Relaxed), start);
-        assert_eq!(clock.follow(start + 2_000_000, 2_000_000), None);
+        let told = clock.line.load().at(0);
+        assert!(clock.follow(told + 366 * 86_400_000_000, 0).is_some());
+        assert_eq!(clock.line.load().at(1_000_000), told + 1_000_000);
+        assert_eq!(clock.follow(told + 1_000_000, 1_000_000), None);
     }
 
     #[test]

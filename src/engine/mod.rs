@@ -1,1 +1,103 @@
-//! engine
+//! The state: every key of every database in memory.
+//!
+//! **Owns** shards and their locks, entries, values, expiry, the background sweep.
+//! **Does not own** the quota rules, the clock, the commands; it calls nobody.
+//! **May use** `quota`, `clock`, `metrics`.
+
+mod access;
+mod counter;
+mod entry;
+mod flush;
+mod key;
+mod limits;
+mod memory;
+mod residency;
+mod scan;
+mod shards;
+mod slab;
+mod sweep;
+mod sync;
+mod table;
+mod throttle;
+pub mod value;
+mod view;
+
+use std::hash::BuildHasher;
+use std::sync::atomic::AtomicU64;
+
+pub use access::{Slot, Slots};
+pub use counter::AddError;
+pub use entry::Expiry;
+pub use flush::Discarded;
+pub use limits::{LimitId, MAX_NUMBERED_LIMITS};
+pub use memory::MemoryReport;
+pub use residency::{Lookup, Missing, MissingKey};
+pub use scan::{Cursor, ScanPage};
+pub use sweep::{SweepCursor, SweepReport};
+pub use throttle::ThrottleRefusal;
+pub use view::{StringView, View};
+
+use limits::LimitTable;
+use residency::Residency;
+use shards::Shards;
+
+/// Databases a client can SELECT, as Redis has by default.
+pub const DATABASES: usize = 16;
+
+/// All keys in memory, and what guards them.
+///
+/// Every method is synchronous, holds its guards for a bounded time and may be called from any thread.
+pub struct Engine {
+    shards: Shards,
+    hasher: Hasher,
+    limits: LimitTable,
+    residency: Residency,
+    expired_keys: AtomicU64,
+}
+
+impl Engine {
+    /// An empty engine that knows all keys: what is not in memory is absent.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            shards: Shards::new(),
+            hasher: Hasher::default(),
+            limits: LimitTable::default(),
+            residency: Residency::complete(),
+            expired_keys: AtomicU64::new(0),
+        }
+    }
+
+    /// An engine in front of a larger truth: what is not in memory is unknown until it was [filled](Self::fill).
+    #[must_use]
+    pub fn in_front_of_truth() -> Self {
+        Self { residency: Residency::partial(), ..Self::new() }
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Hashes keys with a seed of this process: keys come from users, who must not be able to aim at one shard.
+#[cfg(not(shuttle))]
+type KeyHashing = foldhash::fast::RandomState;
+
+/// A failed schedule is replayed, so hashes must not differ between runs.
+#[cfg(shuttle)]
+type KeyHashing = foldhash::fast::FixedState;
+
+#[derive(Clone, Default)]
+struct Hasher(KeyHashing);
+
+impl Hasher {
+    #[inline]
+    fn hash(&self, key: &[u8]) -> u64 {
+        use std::hash::Hasher as _;
+        let mut hasher = self.0.build_hasher();
+        hasher.write(key);
+        hasher.finish()
+    }
+}

@@ -1,0 +1,5 @@
+//! Commands on limits.
+
+use crate::dispatch::Spec;
+
+pub(super) static COMMANDS: &[&Spec] = &[];

@@ -1,0 +1,333 @@
+//! Reading keys under shared guards, and changing them under exclusive ones.
+
+use std::sync::atomic::Ordering;
+
+use super::Engine;
+use super::entry::{Expiry, Value};
+use super::residency::{Lookup, Missing, MissingKey};
+use super::shards::Place;
+use super::sync::RwLockWriteGuard;
+use super::table::{Table, content_of, copy_of, stored, take_string};
+use super::value::{Content, Text};
+use super::view::View;
+use crate::clock::Timestamp;
+
+impl Engine {
+    /// Runs `read` on the entry of `key` under its shard's shared guard.
+    ///
+    /// # Errors
+    /// [`Missing`] when the key is unknown.
+    #[inline]
+    pub fn read<R>(
+        &self,
+        database: u8,
+        key: &[u8],
+        now: Timestamp,
+        read: impl FnOnce(View<'_>) -> R,
+    ) -> Lookup<R> {
+        let hash = self.hasher.hash(key);
+        let table = self.shards.read(Place::new(database, hash));
+        let Some(slot) = table.find(hash, key) else {
+            return if self.residency.is_complete() { Ok(None) } else { Err(Missing::one(database, key)) };
+        };
+        let entry = table.entry(slot);
+        let Some(view) = View::of(entry, &self.limits, now) else { return Ok(None) };
+        entry.touch(now);
+        Ok(Some(read(view)))
+    }
+
+    /// As [`read`](Self::read), but the use is not noted: for looking at a key without keeping it from eviction.
+    ///
+    /// # Errors
+    /// [`Missing`] when the key is unknown.
+    pub fn peek<R>(
+        &self,
+        database: u8,
+        key: &[u8],
+        now: Timestamp,
+        read: impl FnOnce(View<'_>) -> R,
+    ) -> Lookup<R> {
+        let hash = self.hasher.hash(key);
+        let table = self.shards.read(Place::new(database, hash));
+        match table.find(hash, key) {
+            Some(slot) => Ok(View::of(table.entry(slot), &self.limits, now).map(read)),
+            None if self.residency.is_complete() => Ok(None),
+            None => Err(Missing::one(database, key)),
+        }
+    }
+
+    /// Runs `read` once per key, in their order, all at one point in time: every shard is guarded while any is read.
+    ///
+    /// # Errors
+    /// [`Missing`] with all unknown keys; `read` was not run.
+    pub fn read_many(
+        &self,
+        database: u8,
+        keys: &[&[u8]],
+        now: Timestamp,
+        mut read: impl FnMut(usize, Option<View<'_>>),
+    ) -> Result<(), Missing> {
+        let hashes: Vec<u64> = keys.iter().map(|key| self.hasher.hash(key)).collect();
+        let mut places: Vec<Place> = hashes.iter().map(|&hash| Place::new(database, hash)).collect();
+        let guards = self.shards.read_all(&mut places);
+        let table = |hash| {
+            let place = places.binary_search(&Place::new(database, hash));
+            &guards[place.expect("every key's place was guarded")]
+        };
+        if !self.residency.is_complete() {
+            let unknown =
+                keys.iter().zip(&hashes).filter(|(key, hash)| table(**hash).find(**hash, key).is_none());
+            let unknown: Vec<_> =
+                unknown.map(|(key, _)| MissingKey { database, key: (*key).into() }).collect();
+            if !unknown.is_empty() {
+                return Err(Missing(unknown));
+            }
+        }
+        for (position, (key, &hash)) in keys.iter().zip(&hashes).enumerate() {
+            let table = table(hash);
+            let entry = table.find(hash, key).map(|slot| table.entry(slot));
+            let view = entry.and_then(|entry| View::of(entry, &self.limits, now));
+            if let (Some(entry), true) = (entry, view.is_some()) {
+                entry.touch(now);
+            }
+            read(position, view);
+        }
+        Ok(())
+    }
+
+    /// Runs `edit` on `key` under its shard's exclusive guard.
+    ///
+    /// # Errors
+    /// [`Missing`] when the key is unknown; `edit` was not run.
+    pub fn edit<R>(
+        &self,
+        database: u8,
+        key: &[u8],
+        now: Timestamp,
+        edit: impl FnOnce(&mut Slot<'_>) -> R,
+    ) -> Result<R, Missing> {
+        let hash = self.hasher.hash(key);
+        let mut table = self.shards.write(Place::new(database, hash));
+        let found = table.find(hash, key);
+        if found.is_none() && !self.residency.is_complete() {
+            return Err(Missing::one(database, key));
+        }
+        Ok(edit(&mut Slot::open(self, &mut table, key, hash, found, now)))
+    }
+
+    /// Runs `edit` on several keys, of one or more databases, under the exclusive guards of all their shards: others see
+    /// all of the changes or none.
+    ///
+    /// # Errors
+    /// [`Missing`] with all unknown keys; `edit` was not run.
+    pub fn edit_many<R>(
+        &self,
+        keys: &[(u8, &[u8])],
+        now: Timestamp,
+        edit: impl FnOnce(&mut Slots<'_>) -> R,
+    ) -> Result<R, Missing> {
+        let keys: Vec<_> =
+            keys.iter().map(|&(database, key)| (database, key, self.hasher.hash(key))).collect();
+        let mut places: Vec<Place> =
+            keys.iter().map(|&(database, _, hash)| Place::new(database, hash)).collect();
+        let guards = self.shards.write_all(&mut places);
+        let mut slots = Slots { engine: self, keys, places, guards, now };
+        if !self.residency.is_complete() {
+            let unknown = slots.unknown();
+            if !unknown.is_empty() {
+                return Err(Missing(unknown));
+            }
+        }
+        Ok(edit(&mut slots))
+    }
+
+    /// Puts what the truth has of `key` into memory: a value, or that there is none. What is there already is newer and
+    /// stays.
+    pub fn fill(&self, missing: &MissingKey, content: Option<(Content, Expiry)>, now: Timestamp) {
+        let hash = self.hasher.hash(&missing.key);
+        let mut table = self.shards.write(Place::new(missing.database, hash));
+        if table.find(hash, &missing.key).is_some() {
+            return;
+        }
+        let (value, word) = match content {
+            Some((content, expiry)) => stored(content, expiry, &self.limits),
+            None => (Value::KnownAbsent, 0),
+        };
+        let slot = table.insert(&self.hasher, hash, &missing.key, value, word);
+        table.entry(slot).touch(now);
+    }
+
+    /// Says that every key of the truth is in memory: from now on what is not there is absent.
+    pub fn set_complete(&self) {
+        self.residency.set_complete();
+    }
+
+    /// Keys that ended by their expiry since the start.
+    #[must_use]
+    pub fn expired_keys(&self) -> u64 {
+        self.expired_keys.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_expired(&self, keys: u64) {
+        self.expired_keys.fetch_add(keys, Ordering::Relaxed);
+    }
+}
+
+/// Several keys under exclusive guards.
+pub struct Slots<'e> {
+    engine: &'e Engine,
+    keys: Vec<(u8, &'e [u8], u64)>,
+    /// Sorted, without duplicates; `guards` is in the same order.
+    places: Vec<Place>,
+    guards: Vec<RwLockWriteGuard<'e, Table>>,
+    now: Timestamp,
+}
+
+impl Slots<'_> {
+    /// The key at `position` of the keys that were asked for.
+    pub fn slot(&mut self, position: usize) -> Slot<'_> {
+        let (database, key, hash) = self.keys[position];
+        let guard =
+            self.places.binary_search(&Place::new(database, hash)).expect("every key's place is guarded");
+        let table = &mut self.guards[guard];
+        let found = table.find(hash, key);
+        Slot::open(self.engine, table, key, hash, found, self.now)
+    }
+
+    fn unknown(&self) -> Vec<MissingKey> {
+        let mut unknown = Vec::new();
+        for &(database, key, hash) in &self.keys {
+            let guard = self.places.binary_search(&Place::new(database, hash));
+            let table = &self.guards[guard.expect("every key's place is guarded")];
+            if table.find(hash, key).is_none() {
+                unknown.push(MissingKey { database, key: key.into() });
+            }
+        }
+        unknown
+    }
+}
+
+/// One key under an exclusive guard: present or absent, never unknown.
+pub struct Slot<'t> {
+    engine: &'t Engine,
+    table: &'t mut Table,
+    key: &'t [u8],
+    hash: u64,
+    /// Where the key lies; it may be a mark that the key is absent, never expired.
+    found: Option<u32>,
+    now: Timestamp,
+}
+
+impl<'t> Slot<'t> {
+    /// Opens `key` at `found`, or removes what has expired there.
+    pub(super) fn open(
+        engine: &'t Engine,
+        table: &'t mut Table,
+        key: &'t [u8],
+        hash: u64,
+        found: Option<u32>,
+        now: Timestamp,
+    ) -> Self {
+        let mut slot = Self { engine, table, key, hash, found, now };
+        if let Some(number) = slot.found {
+            let entry = slot.table.entry(number);
+            if entry.is_expired(now) {
+                slot.clear();
+                engine.count_expired(1);
+            } else {
+                entry.touch(now);
+            }
+        }
+        slot
+    }
+
+    /// The value, if there is one.
+    #[must_use]
+    pub fn view(&self) -> Option<View<'_>> {
+        self.found.and_then(|slot| View::of(self.table.entry(slot), &self.engine.limits, self.now))
+    }
+
+    /// Whether there is a value.
+    #[must_use]
+    pub fn is_present(&self) -> bool {
+        self.view().is_some()
+    }
+
+    /// Puts a value under the key, whatever was there.
+    pub fn put(&mut self, content: Content, expiry: Expiry) {
+        if expiry.has_passed(self.now) {
+            self.clear();
+            return;
+        }
+        let (value, word) = stored(content, expiry, &self.engine.limits);
+        match self.found {
+            Some(slot) => self.table.replace(slot, value, word),
+            None => {
+                let slot = self.table.insert(&self.engine.hasher, self.hash, self.key, value, word);
+                self.table.entry(slot).touch(self.now);
+                self.found = Some(slot);
+            }
+        }
+    }
+
+    /// Takes the value out; answers it with its expiry.
+    pub fn remove(&mut self) -> Option<(Content, Expiry)> {
+        let slot = self.found?;
+        self.view()?;
+        let content = if self.engine.residency.is_complete() {
+            self.found = None;
+            content_of(self.table.remove(&self.engine.hasher, slot), &self.engine.limits)
+        } else {
+            // In front of a truth that still has the key, its absence is news to keep.
+            let content = copy_of(self.table.entry(slot), &self.engine.limits);
+            self.table.replace(slot, Value::KnownAbsent, 0);
+            content
+        };
+        Some(content)
+    }
+
+    /// Changes the expiry of a string; `false` where there is none.
+    pub fn set_expiry(&mut self, expiry: Expiry) -> bool {
+        let Some((content, _)) = self.string_content() else { return false };
+        self.put(content, expiry);
+        true
+    }
+
+    /// Changes the bytes of a string value in place; an absent key is an empty string without expiry. The value becomes
+    /// an integer again where its bytes are one. `None` for another type.
+    pub fn change_bytes<R>(&mut self, change: impl FnOnce(&mut Vec<u8>) -> R) -> Option<R> {
+        let (content, expiry) = match self.string_content() {
+            Some(content) => content,
+            None if self.is_present() => return None,
+            None => (Content::Text(Text::new(b"")), Expiry::NEVER),
+        };
+        let (result, content) = match content {
+            Content::Text(mut text) => (text.change(change), Content::Text(text)),
+            Content::Integer(integer) => {
+                let mut bytes = itoa::Buffer::new().format(integer).as_bytes().to_vec();
+                let result = change(&mut bytes);
+                (result, Content::string(&bytes))
+            }
+            _ => return None,
+        };
+        self.put(content, expiry);
+        Some(result)
+    }
+
+    /// Takes the string out of its entry, to be put back changed.
+    fn string_content(&mut self) -> Option<(Content, Expiry)> {
+        let slot = self.found?;
+        self.table.change(slot, take_string)
+    }
+
+    /// Removes whatever is there without a look at it.
+    fn clear(&mut self) {
+        let Some(slot) = self.found else { return };
+        if self.engine.residency.is_complete() {
+            self.found = None;
+            self.table.remove(&self.engine.hasher, slot);
+        } else {
+            self.table.replace(slot, Value::KnownAbsent, 0);
+        }
+    }
+}

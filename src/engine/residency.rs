@@ -1,0 +1,54 @@
+//! The three answers of a look-up: a value, absent, unknown.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What a look-up found: `Ok(Some)` a value, `Ok(None)` absent, `Err` unknown: not in memory, and the truth may have it.
+/// Unknown is never taken for absent, which would be a fresh quota.
+pub type Lookup<T> = Result<Option<T>, Missing>;
+
+/// A key to fetch.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MissingKey {
+    /// Its database.
+    pub database: u8,
+    /// Its bytes.
+    pub key: Box<[u8]>,
+}
+
+/// The keys that must be fetched before a command can run. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing(pub Vec<MissingKey>);
+
+impl Missing {
+    /// One key.
+    #[must_use]
+    pub fn one(database: u8, key: &[u8]) -> Self {
+        Self(vec![MissingKey { database, key: key.into() }])
+    }
+}
+
+/// Whether all keys are in memory.
+pub(super) struct Residency {
+    complete: AtomicBool,
+}
+
+impl Residency {
+    pub(super) fn complete() -> Self {
+        Self { complete: AtomicBool::new(true) }
+    }
+
+    pub(super) fn partial() -> Self {
+        Self { complete: AtomicBool::new(false) }
+    }
+
+    /// Whether a key that is not in memory is absent.
+    #[inline]
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete.load(Ordering::Acquire)
+    }
+
+    /// Every key of the truth is in memory now.
+    pub(super) fn set_complete(&self) {
+        self.complete.store(true, Ordering::Release);
+    }
+}

@@ -1,0 +1,176 @@
+//! Entries in chunks that never move: a slot number stays valid while its entry lives.
+
+use super::entry::{Entry, Value};
+
+/// Entries a chunk holds: 2 KiB, so that a shard of a thousand entries leaves at most 3 % of its memory unused.
+const CHUNK_ENTRIES: u32 = 32;
+
+/// Entries by slot number.
+#[derive(Default)]
+pub(super) struct Slab {
+    chunks: Vec<Chunk>,
+    /// Chunks with a vacant entry, each once.
+    with_room: Vec<u32>,
+    len: usize,
+}
+
+/// Part of a slab; its memory is there only while an entry is.
+struct Chunk {
+    /// One bit per entry that is not vacant.
+    used: u32,
+    entries: Option<Box<[Entry]>>,
+}
+
+impl Slab {
+    /// The number of entries.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Bytes of the chunks.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let filled = self.chunks.iter().filter(|chunk| chunk.entries.is_some()).count();
+        filled * size_of::<Entry>() * index(CHUNK_ENTRIES)
+            + self.chunks.capacity() * size_of::<Chunk>()
+            + self.with_room.capacity() * size_of::<u32>()
+    }
+
+    /// The entry at `slot`, which must hold one.
+    #[inline]
+    pub(super) fn entry(&self, slot: u32) -> &Entry {
+        let chunk = self.chunks[index(slot / CHUNK_ENTRIES)].entries.as_ref();
+        &chunk.expect("a used slot has its chunk")[index(slot % CHUNK_ENTRIES)]
+    }
+
+    /// The entry at `slot`, which must hold one, under an exclusive guard.
+    #[inline]
+    pub(super) fn entry_mut(&mut self, slot: u32) -> &mut Entry {
+        let chunk = self.chunks[index(slot / CHUNK_ENTRIES)].entries.as_mut();
+        &mut chunk.expect("a used slot has its chunk")[index(slot % CHUNK_ENTRIES)]
+    }
+
+    /// Puts `entry` into a vacant slot.
+    pub(super) fn insert(&mut self, entry: Entry) -> u32 {
+        debug_assert!(!matches!(entry.value, Value::Vacant), "only values are inserted");
+        let number = if let Some(&number) = self.with_room.last() {
+            number
+        } else {
+            let number = u32::try_from(self.chunks.len()).expect("a shard has under 2^32 chunks");
+            self.chunks.push(Chunk { used: 0, entries: None });
+            self.with_room.push(number);
+            number
+        };
+        let chunk = &mut self.chunks[index(number)];
+        let place = (!chunk.used).trailing_zeros();
+        let entries =
+            chunk.entries.get_or_insert_with(|| (0..CHUNK_ENTRIES).map(|_| Entry::vacant()).collect());
+        entries[index(place)] = entry;
+        chunk.used |= 1 << place;
+        if chunk.used == u32::MAX {
+            self.with_room.pop();
+        }
+        self.len += 1;
+        number * CHUNK_ENTRIES + place
+    }
+
+    /// Takes the entry out of `slot`, which must hold one.
+    pub(super) fn remove(&mut self, slot: u32) -> Entry {
+        let number = slot / CHUNK_ENTRIES;
+        let entry = std::mem::replace(self.entry_mut(slot), Entry::vacant());
+        let chunk = &mut self.chunks[index(number)];
+        if chunk.used == u32::MAX {
+            self.with_room.push(number);
+        }
+        chunk.used &= !(1 << (slot % CHUNK_ENTRIES));
+        // One empty chunk is kept, so that a key that comes and goes does not allocate each time.
+        if chunk.used == 0 && self.with_room.len() > 1 {
+            chunk.entries = None;
+        }
+        self.len -= 1;
+        entry
+    }
+
+    /// The first slot at or after `from` that holds an entry.
+    pub(super) fn next_used(&self, from: u32) -> Option<u32> {
+        let first = index(from / CHUNK_ENTRIES);
+        let mut mask = u32::MAX << (from % CHUNK_ENTRIES);
+        for (number, chunk) in self.chunks.iter().enumerate().skip(first) {
+            let used = chunk.used & mask;
+            if used != 0 {
+                let number = u32::try_from(number).expect("a shard has under 2^32 chunks");
+                return Some(number * CHUNK_ENTRIES + used.trailing_zeros());
+            }
+            mask = u32::MAX;
+        }
+        None
+    }
+
+    /// One more than the highest slot number ever used.
+    pub(super) fn slots(&self) -> u32 {
+        u32::try_from(self.chunks.len()).expect("a shard has under 2^32 chunks") * CHUNK_ENTRIES
+    }
+}
+
+#[inline]
+fn index(number: u32) -> usize {
+    usize::try_from(number).expect("32 bits fit a usize")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::key::Key;
+
+    fn entry(number: u32) -> Entry {
+        let mut entry = Entry::vacant();
+        entry.value = Value::Integer;
+        entry.key = Key::new(&number.to_le_bytes());
+        entry
+    }
+
+    #[test]
+    fn slots_stay_while_others_come_and_go() {
+        let mut slab = Slab::default();
+        let slots: Vec<u32> = (0..1_000).map(|number| slab.insert(entry(number))).collect();
+        for slot in slots.iter().step_by(2) {
+            slab.remove(*slot);
+        }
+        assert_eq!(slab.len(), 500);
+        for (number, slot) in slots.iter().enumerate().skip(1).step_by(2) {
+            let number = u32::try_from(number).unwrap();
+            assert_eq!(slab.entry(*slot).key.as_bytes(), number.to_le_bytes());
+        }
+        let capacity = slab.slots();
+        for number in 0..500 {
+            slab.insert(entry(number));
+        }
+        assert_eq!(slab.slots(), capacity, "vacant slots are used again");
+    }
+
+    #[test]
+    fn iteration_meets_each_used_slot_once() {
+        let mut slab = Slab::default();
+        let slots: Vec<u32> = (0..200).map(|number| slab.insert(entry(number))).collect();
+        for slot in &slots[10..150] {
+            slab.remove(*slot);
+        }
+        let mut met = Vec::new();
+        let mut from = 0;
+        while let Some(slot) = slab.next_used(from) {
+            met.push(slot);
+            from = slot + 1;
+        }
+        assert_eq!(met.len(), 60);
+    }
+
+    #[test]
+    fn empty_chunks_give_their_memory_back() {
+        let mut slab = Slab::default();
+        let slots: Vec<u32> = (0..10_000).map(|number| slab.insert(entry(number))).collect();
+        let full = slab.heap_bytes();
+        for slot in slots {
+            slab.remove(slot);
+        }
+        assert!(slab.heap_bytes() < full / 20, "{} of {full} bytes stay", slab.heap_bytes());
+    }
+}

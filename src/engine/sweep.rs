@@ -1,0 +1,124 @@
+//! The background sweep: removes keys that expired and quota states that equal fresh ones.
+//!
+//! Access is exact without it; it gives memory back. Each step looks at a bounded number of entries, first under the
+//! shared guard, and takes the exclusive one only for shards that have something to remove.
+
+use super::entry::Value;
+use super::shards::{Place, SHARDS};
+use super::table::Table;
+use super::value::Freshness;
+use super::{DATABASES, Engine};
+use crate::clock::Timestamp;
+use crate::quota::SpanCache;
+
+/// Where the sweep goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SweepCursor {
+    database: u8,
+    shard: u16,
+    slot: u32,
+}
+
+/// What one step came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SweepReport {
+    /// Entries that were looked at.
+    pub visited: usize,
+    /// Entries that were removed.
+    pub removed: usize,
+    /// The end was reached, and the cursor is back at the beginning.
+    pub wrapped: bool,
+}
+
+/// Entries looked at under one guard: some 10 us, the longest a take should wait for the sweep.
+const ENTRIES_UNDER_GUARD: usize = 256;
+
+/// Seconds a mark that a key is absent is kept after its last use.
+const KNOWN_ABSENT_SECS: u64 = 60;
+
+impl Engine {
+    /// Looks at up to `budget` entries from `cursor` on, or to the end, and removes what no longer counts.
+    pub fn sweep(
+        &self,
+        cursor: &mut SweepCursor,
+        budget: usize,
+        now: Timestamp,
+        cache: &mut SpanCache,
+    ) -> SweepReport {
+        let mut report = SweepReport::default();
+        let mut found = Vec::new();
+        while report.visited < budget {
+            if usize::from(cursor.database) >= DATABASES {
+                *cursor = SweepCursor::default();
+                report.wrapped = true;
+                break;
+            }
+            if !self.shards.is_used(cursor.database) || usize::from(cursor.shard) >= SHARDS {
+                *cursor = SweepCursor { database: cursor.database + 1, shard: 0, slot: 0 };
+                continue;
+            }
+            let place = Place::at(cursor.database, cursor.shard);
+            let next = self.find_ended(place, cursor.slot, now, cache, &mut report, &mut found);
+            report.removed += self.remove_ended(place, &found, now, cache);
+            found.clear();
+            match next {
+                Some(slot) => cursor.slot = slot,
+                None => *cursor = SweepCursor { shard: cursor.shard + 1, slot: 0, ..*cursor },
+            }
+        }
+        report
+    }
+
+    /// Collects the slots of one guard's worth of entries that no longer count; answers where to go on in the shard.
+    fn find_ended(
+        &self,
+        place: Place,
+        from: u32,
+        now: Timestamp,
+        cache: &mut SpanCache,
+        report: &mut SweepReport,
+        found: &mut Vec<u32>,
+    ) -> Option<u32> {
+        let table = self.shards.read(place);
+        let mut slot = table.next_used(from)?;
+        for _ in 0..ENTRIES_UNDER_GUARD {
+            report.visited += 1;
+            if self.has_ended(&table, slot, now, cache) {
+                found.push(slot);
+            }
+            slot = table.next_used(slot + 1)?;
+        }
+        Some(slot)
+    }
+
+    /// Removes those of `found` that still do not count: between the guards they may have been used again.
+    fn remove_ended(&self, place: Place, found: &[u32], now: Timestamp, cache: &mut SpanCache) -> usize {
+        if found.is_empty() {
+            return 0;
+        }
+        let mut table = self.shards.write(place);
+        let mut removed = 0;
+        let mut expired = 0;
+        for &slot in found {
+            if table.next_used(slot) == Some(slot) && self.has_ended(&table, slot, now, cache) {
+                expired += u64::from(table.entry(slot).is_expired(now));
+                table.remove(&self.hasher, slot);
+                removed += 1;
+            }
+        }
+        self.count_expired(expired);
+        removed
+    }
+
+    fn has_ended(&self, table: &Table, slot: u32, now: Timestamp, cache: &mut SpanCache) -> bool {
+        let entry = table.entry(slot);
+        match entry.value {
+            Value::Vacant => false,
+            Value::KnownAbsent => entry.idle_secs(now) > KNOWN_ABSENT_SECS,
+            Value::Integer | Value::Text(_) => entry.is_expired(now),
+            Value::Throttle | Value::Quota(_) | Value::Quotas(_) => {
+                matches!(entry.fresh_at(&self.limits, cache), Freshness::At(time) if time <= now)
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The entries of one shard of one database: an index of slot numbers beside a slab of entries.
+
+use hashbrown::HashTable;
+
+use super::Hasher;
+use super::entry::{Entry, Expiry, Plain, Value};
+use super::key::Key;
+use super::limits::LimitTable;
+use super::slab::Slab;
+use super::sync::Word;
+use super::value::Content;
+
+/// Keys and values of one shard.
+#[derive(Default)]
+pub(super) struct Table {
+    index: HashTable<u32>,
+    slab: Slab,
+    /// Heap bytes of keys and values beyond their entries.
+    heap_bytes: usize,
+    /// Entries that say a key is absent.
+    known_absent: usize,
+}
+
+impl Table {
+    /// Entries, marks of absent keys included.
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Keys that have a value.
+    pub(super) fn keys(&self) -> usize {
+        self.slab.len() - self.known_absent
+    }
+
+    /// All bytes this table holds, without the allocator's own.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.index.allocation_size() + self.slab.heap_bytes() + self.heap_bytes
+    }
+
+    /// The slot of `key`.
+    #[inline]
+    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
+        self.index.find(hash, |&slot| self.slab.entry(slot).key.as_bytes() == key).copied()
+    }
+
+    #[inline]
+    pub(super) fn entry(&self, slot: u32) -> &Entry {
+        self.slab.entry(slot)
+    }
+
+    /// Adds `key`, which must not be there.
+    pub(super) fn insert(&mut self, hasher: &Hasher, hash: u64, key: &[u8], value: Value, word: u128) -> u32 {
+        debug_assert!(self.find(hash, key).is_none(), "a key is in its table once");
+        let mut entry = Entry::vacant();
+        entry.key = Key::new(key);
+        entry.value = value;
+        entry.word = Word::new(word);
+        self.heap_bytes += entry.heap_bytes();
+        self.known_absent += usize::from(entry.is_known_absent());
+        let slot = self.slab.insert(entry);
+        let slab = &self.slab;
+        self.index.insert_unique(hash, slot, |&slot| hasher.hash(slab.entry(slot).key.as_bytes()));
+        slot
+    }
+
+    /// Puts another value under the key at `slot`.
+    pub(super) fn replace(&mut self, slot: u32, value: Value, word: u128) {
+        self.known_absent -= usize::from(self.slab.entry(slot).is_known_absent());
+        self.change(slot, |entry| {
+            entry.value = value;
+            *entry.word.get_mut() = word;
+        });
+        self.known_absent += usize::from(self.slab.entry(slot).is_known_absent());
+    }
+
+    /// Changes the value at `slot` in place.
+    pub(super) fn change<R>(&mut self, slot: u32, change: impl FnOnce(&mut Entry) -> R) -> R {
+        let entry = self.slab.entry_mut(slot);
+        let before = entry.heap_bytes();
+        let result = change(entry);
+        let after = entry.heap_bytes();
+        self.heap_bytes = self.heap_bytes + after - before;
+        result
+    }
+
+    /// Takes the entry at `slot` out.
+    pub(super) fn remove(&mut self, hasher: &Hasher, slot: u32) -> Entry {
+        let hash = hasher.hash(self.slab.entry(slot).key.as_bytes());
+        if let Ok(found) = self.index.find_entry(hash, |&other| other == slot) {
+            found.remove();
+        } else {
+            debug_assert!(false, "every used slot is in the index");
+        }
+        let entry = self.slab.remove(slot);
+        self.heap_bytes -= entry.heap_bytes();
+        self.known_absent -= usize::from(entry.is_known_absent());
+        self.shrink(hasher);
+        entry
+    }
+
+    /// Gives index memory back once it is at most an eighth full.
+    fn shrink(&mut self, hasher: &Hasher) {
+        let len = self.index.len();
+        if self.index.capacity() > 64 && len < self.index.capacity() / 8 {
+            let slab = &self.slab;
+            self.index.shrink_to(len * 2, |&slot| hasher.hash(slab.entry(slot).key.as_bytes()));
+        }
+    }
+
+    /// The first slot at or after `from` that holds an entry.
+    pub(super) fn next_used(&self, from: u32) -> Option<u32> {
+        self.slab.next_used(from)
+    }
+
+    /// One more than the highest slot number ever used.
+    pub(super) fn slots(&self) -> u32 {
+        self.slab.slots()
+    }
+}
+
+/// The owned value of an entry, with its expiry.
+pub(super) fn content_of(mut entry: Entry, limits: &LimitTable) -> (Content, Expiry) {
+    let word = *entry.word.get_mut();
+    let plain = Plain::unpack(word);
+    match entry.value {
+        Value::Vacant | Value::KnownAbsent => unreachable!("only live entries are taken"),
+        Value::Integer => (Content::Integer(plain.integer), plain.expiry),
+        Value::Text(text) => (Content::Text(*text), plain.expiry),
+        Value::Throttle => (Content::Throttle(word), Expiry::NEVER),
+        Value::Quota(limit) => (Content::Quota(limits.limit(limit), word), Expiry::NEVER),
+        Value::Quotas(slots) => (Content::Quotas(slots), Expiry::NEVER),
+    }
+}
+
+/// A copy of the value of an entry, with its expiry.
+pub(super) fn copy_of(entry: &Entry, limits: &LimitTable) -> (Content, Expiry) {
+    let word = entry.word.load();
+    let plain = Plain::unpack(word);
+    match &entry.value {
+        Value::Vacant | Value::KnownAbsent => unreachable!("only live entries are taken"),
+        Value::Integer => (Content::Integer(plain.integer), plain.expiry),
+        Value::Text(text) => (Content::Text(text.as_ref().clone()), plain.expiry),
+        Value::Throttle => (Content::Throttle(word), Expiry::NEVER),
+        Value::Quota(limit) => (Content::Quota(limits.limit(*limit), word), Expiry::NEVER),
+        Value::Quotas(slots) => (Content::Quotas(slots.clone()), Expiry::NEVER),
+    }
+}
+
+/// How `content` lies in an entry.
+pub(super) fn stored(content: Content, expiry: Expiry, limits: &LimitTable) -> (Value, u128) {
+    match content {
+        Content::Integer(integer) => (Value::Integer, Plain { integer, expiry }.pack()),
+        Content::Text(text) => (Value::Text(Box::new(text)), Plain { integer: 0, expiry }.pack()),
+        Content::Throttle(word) => (Value::Throttle, word),
+        Content::Quota(limit, word) => match limits.number(&limit) {
+            Some(id) => (Value::Quota(id), word),
+            None => (Value::Quotas(Box::new(super::value::QuotaSlots::of_word(limit, word))), 0),
+        },
+        Content::Quotas(slots) => (Value::Quotas(slots), 0),
+    }
+}
+
+/// Takes the string out of an entry that holds one; an empty text stays until another value is put there.
+pub(super) fn take_string(entry: &mut Entry) -> Option<(Content, Expiry)> {
+    let plain = Plain::unpack(*entry.word.get_mut());
+    match std::mem::replace(&mut entry.value, Value::Integer) {
+        Value::Integer => Some((Content::Integer(plain.integer), plain.expiry)),
+        Value::Text(text) => Some((Content::Text(*text), plain.expiry)),
+        other => {
+            entry.value = other;
+            None
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A subject's limits with their states, where one packed word does not tell it all.
+
+use crate::clock::Timestamp;
+use crate::quota::{Limit, SpanCache, State};
+
+/// The most limits one subject holds: more than any policy seen, and few enough to look at under one guard.
+pub const MAX_LIMITS: usize = 32;
+
+/// One limit of a subject with what was used of it.
+#[derive(Clone, Debug)]
+pub struct QuotaSlot {
+    /// The limit as it was last named.
+    pub limit: Limit,
+    /// What was used.
+    pub state: State,
+}
+
+/// The limits of one subject, in the order of their first use; each slot key is there once.
+#[derive(Clone, Debug, Default)]
+pub struct QuotaSlots {
+    slots: Vec<QuotaSlot>,
+}
+
+impl QuotaSlots {
+    /// One slot whose state is a packed word.
+    #[must_use]
+    pub fn of_word(limit: Limit, word: u128) -> Self {
+        Self { slots: vec![QuotaSlot { limit, state: State::Word(word) }] }
+    }
+
+    /// The slots.
+    #[must_use]
+    pub fn as_slice(&self) -> &[QuotaSlot] {
+        &self.slots
+    }
+
+    /// The slots, to change their states.
+    pub fn as_mut_slice(&mut self) -> &mut [QuotaSlot] {
+        &mut self.slots
+    }
+
+    /// Where the slot of `limit` is.
+    #[must_use]
+    pub fn position(&self, limit: &Limit) -> Option<usize> {
+        let key = limit.slot_key();
+        self.slots.iter().position(|slot| slot.limit.slot_key() == key)
+    }
+
+    /// Adds a slot whose limit has none yet; the caller keeps to [`MAX_LIMITS`].
+    pub fn push(&mut self, slot: QuotaSlot) {
+        debug_assert!(self.position(&slot.limit).is_none(), "a slot key is there once");
+        debug_assert!(self.slots.len() < MAX_LIMITS, "the caller counts");
+        self.slots.push(slot);
+    }
+
+    /// Drops slots that equal fresh ones at `now`.
+    pub fn drop_fresh(&mut self, now: Timestamp, cache: &mut SpanCache) {
+        self.slots.retain(|slot| {
+            slot.limit.rule.fresh_at(&slot.state, cache).is_none_or(|fresh_at| fresh_at > now)
+        });
+    }
+
+    /// When every slot equals a fresh one; `None`: never.
+    #[must_use]
+    pub fn fresh_at(&self, cache: &mut SpanCache) -> Option<Timestamp> {
+        let mut latest = Timestamp::EPOCH;
+        for slot in &self.slots {
+            latest = latest.max(slot.limit.rule.fresh_at(&slot.state, cache)?);
+        }
+        Some(latest)
+    }
+
+    /// Bytes on the heap, without the allocator's own.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let states: usize = self.slots.iter().map(|slot| slot.state.heap_bytes()).sum();
+        self.slots.capacity() * size_of::<QuotaSlot>() + states + size_of::<Self>()
+    }
+}
