@@ -15,6 +15,8 @@ pub mod scratch;
 pub mod session;
 pub mod spec;
 pub mod table;
+#[doc(hidden)]
+pub mod testing;
 
 pub use args::Args;
 pub use client::ClientRecord;
