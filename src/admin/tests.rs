@@ -68,7 +68,7 @@ fn metrics_tell_what_was_counted() {
         ("quotad_commands_rejected_total{command=\"get\"}", 0.0),
         ("quotad_command_duration_seconds_count{command=\"get\"}", 3.0),
         ("quotad_command_duration_seconds_sum{command=\"get\"}", 0.003),
-        ("quotad_command_duration_seconds_bucket{le=\"1.024e-6\",command=\"get\"}", 2.0),
+        ("quotad_command_duration_seconds_bucket{le=\"0.000001024\",command=\"get\"}", 2.0),
         ("quotad_command_duration_seconds_bucket{le=\"+Inf\",command=\"get\"}", 3.0),
         ("quotad_takes_total{kind=\"rate\"}", 5.0),
         ("quotad_denials_total{kind=\"budget\"}", 2.0),

@@ -85,6 +85,7 @@ fn follow_limits(limits: &Arc<ConnectionLimits>) -> Follower {
         limits.idle_timeout_secs.store(config.timeout_secs, Ordering::Relaxed);
         limits.query_buffer_bytes.store(usize_of(config.query_buffer_limit_bytes), Ordering::Relaxed);
         limits.output_buffer_bytes.store(usize_of(config.output_buffer_limit_bytes), Ordering::Relaxed);
+        limits.drain_ms.store(config.shutdown_timeout_secs.saturating_mul(1_000), Ordering::Relaxed);
         limits.max_bulk_bytes.store(usize_of(config.proto_max_bulk_bytes), Ordering::Relaxed);
     })
 }

@@ -20,6 +20,9 @@ const BULK_BYTES: usize = 512 << 20;
 /// pipeline; from then on neither side can go on unless it reads.
 const STALL_MS: u64 = 60_000;
 
+/// Redis's `shutdown-timeout`.
+const DRAIN_MS: u64 = 10_000;
+
 /// Shared by all connections and by the settings, which change it. A change takes effect at each connection's next turn.
 #[derive(Debug)]
 pub struct ConnectionLimits {
@@ -36,6 +39,8 @@ pub struct ConnectionLimits {
     pub max_bulk_bytes: AtomicUsize,
     /// Milliseconds that a client with a full query buffer may leave its replies unread.
     pub stall_ms: AtomicU64,
+    /// Milliseconds that connections have to send their last replies when the server ends (`shutdown-timeout`).
+    pub drain_ms: AtomicU64,
 }
 
 impl ConnectionLimits {
@@ -58,6 +63,7 @@ impl Default for ConnectionLimits {
             output_buffer_bytes: OUTPUT_BUFFER_BYTES.into(),
             max_bulk_bytes: BULK_BYTES.into(),
             stall_ms: STALL_MS.into(),
+            drain_ms: DRAIN_MS.into(),
         }
     }
 }

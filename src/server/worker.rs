@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
@@ -21,9 +22,6 @@ use crate::metrics::WorkerMetrics;
 
 /// One read: as much as a client's socket usually holds, and little enough to stay in the processor's second cache.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
-
-/// How long connections may take to send their last replies when the server ends.
-const DRAIN_MS: u64 = 5_000;
 
 /// A connection on its way to a worker.
 pub(super) struct Arrival {
@@ -104,7 +102,8 @@ async fn work(mut parts: WorkerParts) {
             worker.one_ended.notified().await;
         }
     };
-    if tokio::time::timeout(Duration::from_millis(DRAIN_MS), drained).await.is_err() {
+    let drain = Duration::from_millis(worker.limits.drain_ms.load(Ordering::Relaxed));
+    if tokio::time::timeout(drain, drained).await.is_err() {
         tracing::warn!("{} connections did not take their last replies in time", worker.live.get());
     }
 }
