@@ -3,8 +3,15 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
+
+use quotad::app::{End, Server, Surroundings};
+use quotad::clock::{Clock, ManualClock, Stopwatch, Timestamp};
+use quotad::config::{AdminAddress, Config, ListenAddress};
+use quotad::engine::value::Content;
+use quotad::engine::{Expiry, Slot};
 
 /// How long anything may take before a test fails: far longer than it takes on the slowest machine.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -166,6 +173,26 @@ fn sigint_ends_in_good_order() {
 }
 
 #[test]
+fn a_second_signal_ends_at_once() {
+    let server = Running::start(&[]);
+    let mut client = server.connect();
+    client.set_write_timeout(Some(Duration::from_millis(300))).expect("a timeout can be set");
+    // Replies that nobody reads keep the server from ending: it waits for them to be taken.
+    let message = [b'x'; 60_000];
+    let ping = [&b"*2\r\n$4\r\nPING\r\n$60000\r\n"[..], &message, b"\r\n"].concat();
+    for _ in 0..2_000 {
+        if client.write_all(&ping).is_err() {
+            break;
+        }
+    }
+    server.signal("-TERM");
+    server.line_with("SIGTERM");
+    server.signal("-INT");
+    server.line_with("ending at once");
+    assert_eq!(server.ended().code(), Some(1));
+}
+
+#[test]
 fn a_second_server_on_a_taken_port_says_so() {
     let server = Running::start(&[]);
     let taken = server.clients.to_string();
@@ -231,4 +258,69 @@ fn a_unix_socket_is_listened_on_and_removed() {
     server.signal("-TERM");
     assert_eq!(server.ended().code(), Some(0));
     assert!(!path.exists());
+}
+
+/// A server inside this process, on free ports.
+fn config() -> Config {
+    let listen = ListenAddress::Tcp { host: "127.0.0.1".to_owned(), port: 0 };
+    Config { listen: vec![listen], admin: AdminAddress::Off, threads: 1, ..Config::default() }
+}
+
+#[test]
+fn a_server_starts_and_stops_inside_another_program() {
+    let server = Server::start(config()).expect("ports are free");
+    let address = server.tcp_address().expect("it listens");
+    assert_ne!(address.port(), 0);
+    assert!(server.addresses().admin.is_none());
+    let mut client = TcpStream::connect(address).expect("the server accepts");
+    assert_eq!(Running::call(&mut client, "PING", 7), "+PONG\r\n");
+    assert_eq!(server.stop(), End::Orderly);
+    assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn shutdown_by_a_command_ends_in_good_order() {
+    let server = Server::start(config()).expect("ports are free");
+    server.ports().lifecycle.shut_down();
+    assert_eq!(server.wait(), End::Orderly);
+}
+
+#[test]
+fn a_host_without_address_is_named() {
+    let listen = ListenAddress::Tcp { host: "no-such-host.invalid".to_owned(), port: 1 };
+    let error = Server::start(Config { listen: vec![listen], ..config() }).err().expect("it cannot start");
+    assert!(error.to_string().contains("no-such-host.invalid:1"), "{error}");
+}
+
+#[test]
+fn settings_change_what_connections_may_do() {
+    let server = Server::start(config()).expect("ports are free");
+    let address = server.tcp_address().expect("it listens");
+    let mut first = TcpStream::connect(address).expect("the server accepts");
+    assert_eq!(Running::call(&mut first, "PING", 7), "+PONG\r\n");
+    let change = [("maxclients".to_owned(), "1".to_owned())];
+    server.ports().settings.set(&change).expect("the setting may change");
+    let mut second = TcpStream::connect(address).expect("the kernel accepts");
+    let mut refusal = String::new();
+    second.read_to_string(&mut refusal).expect("the server says why and closes");
+    assert_eq!(refusal, "-ERR max number of clients reached\r\n");
+    assert_eq!(server.stop(), End::Orderly);
+}
+
+#[test]
+fn what_expired_is_swept_by_the_clock_that_was_given() {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_000)));
+    let surroundings = Surroundings { clock: clock.clone(), signals: false };
+    let server = Server::start_with(config(), surroundings).expect("ports are free");
+    let engine = &server.ports().engine;
+    let put = |slot: &mut Slot<'_>| slot.put(Content::Integer(1), Expiry::at_millis(2_000));
+    engine.edit(0, b"key", clock.now(), put).expect("all keys are known");
+    clock.set(Timestamp::from_millis(2_000));
+    let waited = Stopwatch::start();
+    while !engine.is_empty(0) {
+        assert!(u128::from(waited.nanos()) < DEADLINE.as_nanos(), "the sweep never came");
+        std::thread::yield_now();
+    }
+    assert_eq!(engine.expired_keys(), 1);
+    assert_eq!(server.stop(), End::Orderly);
 }

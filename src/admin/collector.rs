@@ -116,7 +116,7 @@ impl Scrape {
         let help = "Time the background sweep has taken.";
         let mut sweep =
             encoder.encode_descriptor("sweep", help, Some(&Unit::Seconds), MetricType::Counter)?;
-        counter(&mut sweep, seconds(metrics.server.sweep_micros.value().saturating_mul(1_000)))
+        counter(&mut sweep, &seconds(metrics.server.sweep_micros.value().saturating_mul(1_000)))
     }
 
     fn takes(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
@@ -177,7 +177,7 @@ fn by_kind(
     let mut all = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (kind, name) in TAKE_KINDS.iter().enumerate() {
         let labels: &Labels<'_> = &[("kind", name)];
-        counter(&mut all.encode_family(&labels)?, value(kind))?;
+        counter(&mut all.encode_family(&labels)?, &value(kind))?;
     }
     Ok(())
 }
@@ -192,7 +192,7 @@ fn by_command(
     let mut all = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (name, sum) in used {
         let labels: &Labels<'_> = &[("command", name)];
-        counter(&mut all.encode_family(&labels)?, value(sum))?;
+        counter(&mut all.encode_family(&labels)?, &value(sum))?;
     }
     Ok(())
 }
@@ -204,7 +204,7 @@ fn counter_of(
     unit: Option<&Unit>,
     value: u64,
 ) -> fmt::Result {
-    counter(&mut encoder.encode_descriptor(name, help, unit, MetricType::Counter)?, value)
+    counter(&mut encoder.encode_descriptor(name, help, unit, MetricType::Counter)?, &value)
 }
 
 fn gauge_of(
@@ -217,11 +217,11 @@ fn gauge_of(
     encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?.encode_gauge(&value)
 }
 
-fn counter<V>(metric: &mut MetricEncoder<'_>, value: V) -> fmt::Result
+fn counter<V>(metric: &mut MetricEncoder<'_>, value: &V) -> fmt::Result
 where
     V: prometheus_client::encoding::EncodeCounterValue,
 {
-    metric.encode_counter(&value, None::<&Exemplar<[(&str, &str); 0], f64>>)
+    metric.encode_counter(value, None::<&Exemplar<[(&str, &str); 0], f64>>)
 }
 
 fn number(count: usize) -> u64 {

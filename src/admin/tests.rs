@@ -44,7 +44,6 @@ fn samples(text: &str) -> HashMap<String, f64> {
 }
 
 #[test]
-#[expect(clippy::float_cmp, reason = "the numbers are small and whole")]
 fn metrics_tell_what_was_counted() {
     let (admin, _, _) = admin();
     let commands = admin.ports.commands.all().len();

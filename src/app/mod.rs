@@ -20,5 +20,6 @@ mod signals;
 mod slow_log;
 mod start;
 mod sweep;
+
 pub use run::run;
 pub use start::{Addresses, End, Server, StartError, Surroundings};

@@ -24,7 +24,7 @@ pub(super) type Started = SyncSender<Result<Addresses, StartError>>;
 const ADMIN_BACKLOG: i32 = 128;
 
 /// Runs a server to its end on this thread.
-pub(super) fn run(assembly: Assembly, with_signals: bool, started: &Started) -> End {
+pub(super) fn run(assembly: &Assembly, with_signals: bool, started: &Started) -> End {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -33,16 +33,16 @@ pub(super) fn run(assembly: Assembly, with_signals: bool, started: &Started) -> 
         }
     };
     let end = runtime.block_on(async {
-        let ready = match Ready::prepare(&assembly, with_signals) {
+        let ready = match Ready::prepare(assembly, with_signals) {
             Ok(ready) => ready,
             Err(error) => {
                 tell(started, Err(error));
                 return End::Failed;
             }
         };
-        log_start(&assembly, &ready.addresses);
+        log_start(assembly, &ready.addresses);
         tell(started, Ok(ready.addresses.clone()));
-        ready.serve(&assembly).await
+        ready.serve(assembly).await
     });
     // Cut short, there are threads that still serve: nobody waits for them.
     runtime.shutdown_background();

@@ -87,7 +87,7 @@ impl Server {
         let (started, start) = sync_channel(1);
         let background = std::thread::Builder::new()
             .name("quotad-background".to_owned())
-            .spawn(move || serving::run(assembly, surroundings.signals, &started))
+            .spawn(move || serving::run(&assembly, surroundings.signals, &started))
             .map_err(|error| StartError(format!("no thread could be started: {error}")))?;
         let failed = || StartError("the background thread ended before it listened".to_owned());
         let addresses = start.recv().map_err(|_| failed())??;

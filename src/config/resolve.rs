@@ -22,7 +22,10 @@ pub struct Resolved {
     pub warnings: Vec<String>,
 }
 
-type Texts = BTreeMap<&'static str, (Source, Vec<String>)>;
+type Texts = BTreeMap<&'static str, Given>;
+
+/// Where a setting was given, and as what.
+type Given = (Source, Vec<String>);
 
 /// Reads flags, environment and file.
 ///
@@ -32,10 +35,7 @@ pub fn resolve(
     flags: &CommandLine,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Resolved, SettingError> {
-    let mut given: Texts = BTreeMap::new();
-    for setting in read_environment(environment)? {
-        given.insert(setting.0, (setting.1, setting.2));
-    }
+    let mut given = read_environment(environment)?;
     for (name, texts) in &flags.flags {
         given.insert(name, (Source::Flag((*name).to_owned()), texts.clone()));
     }
@@ -54,8 +54,8 @@ pub fn resolve(
     }
     let source_of = |name| sources.get(name).cloned().unwrap_or(Source::Default);
     let mut warnings = Vec::new();
-    check_data_dir(&config, source_of("data-dir"))?;
-    read_password(&mut config, source_of("requirepass-file"), &mut warnings)?;
+    check_data_dir(&config, &source_of("data-dir"))?;
+    read_password(&mut config, &source_of("requirepass-file"), &mut warnings)?;
     warn_of_open_door(&config, &mut warnings);
     Ok(Resolved { config, sources, warnings })
 }
@@ -74,11 +74,11 @@ fn apply(
     })
 }
 
-/// The settings in the environment: name, variable, texts.
+/// The settings in the environment.
 fn read_environment(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<Vec<(&'static str, Source, Vec<String>)>, SettingError> {
-    let mut found = Vec::new();
+) -> Result<Texts, SettingError> {
+    let mut found = Texts::new();
     for (variable, value) in environment {
         let Some(variable) = variable.to_str().filter(|name| name.starts_with(VARIABLE_PREFIX)) else {
             continue;
@@ -101,25 +101,25 @@ fn read_environment(
         } else {
             vec![value.to_owned()]
         };
-        found.push((setting.name, source, texts));
+        found.insert(setting.name, (source, texts));
     }
     Ok(found)
 }
 
 /// A data directory may be missing, but nothing else may stand in its place.
-fn check_data_dir(config: &Config, source: Source) -> Result<(), SettingError> {
+fn check_data_dir(config: &Config, source: &Source) -> Result<(), SettingError> {
     let is_other = std::fs::metadata(&config.data_dir).is_ok_and(|found| !found.is_dir());
     if !is_other {
         return Ok(());
     }
     let value = config.data_dir.display().to_string();
     let reason = "it is there and no directory".to_owned();
-    Err(SettingError::Unusable { setting: "data-dir", source, value, reason })
+    Err(SettingError::Unusable { setting: "data-dir", source: source.clone(), value, reason })
 }
 
 fn read_password(
     config: &mut Config,
-    source: Source,
+    source: &Source,
     warnings: &mut Vec<String>,
 ) -> Result<(), SettingError> {
     let Some(path) = config.requirepass_file.clone() else { return Ok(()) };

@@ -35,6 +35,7 @@ pub(super) fn sections(process: &Process) -> Vec<(&'static str, Lines)> {
     ]
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "numbers and texts are given alike")]
 fn line(name: &str, value: impl ToString) -> (String, String) {
     (name.to_owned(), value.to_string())
 }
