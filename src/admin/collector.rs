@@ -4,10 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::text::encode as encode_text;
-use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Admin;
@@ -21,7 +20,7 @@ type Labels<'a> = [(&'a str, &'a str)];
 const BORDER_BITS: std::ops::RangeInclusive<u32> = 10..=34;
 const BORDER_STEP: usize = 2;
 
-/// All metrics in the OpenMetrics text format, which Prometheus reads.
+/// All metrics in Prometheus's text format, version 0.0.4, which every collector of metrics reads.
 ///
 /// # Errors
 /// None that a string could cause; the encoder's signature has one.
@@ -29,7 +28,7 @@ pub(super) fn encode(admin: Arc<Admin>) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("quotad");
     registry.register_collector(Box::new(Scrape(admin)));
     let mut text = String::new();
-    encode_text(&mut text, &registry)?;
+    encode_registry(&mut text, &registry)?;
     Ok(text)
 }
 
@@ -56,8 +55,9 @@ impl Scrape {
     fn process(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         let ports = &self.0.ports;
         let mut build =
-            encoder.encode_descriptor("build", "The version that runs.", None, MetricType::Info)?;
-        build.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])?;
+            encoder.encode_descriptor("build_info", "The version that runs.", None, MetricType::Gauge)?;
+        let labels: &Labels<'_> = &[("version", env!("CARGO_PKG_VERSION"))];
+        build.encode_family(&labels)?.encode_gauge(&1_u64)?;
         let uptime = ports.clock.now().micros_since(ports.lifecycle.started_at());
         let help = "Time since the start.";
         let mut gauge = encoder.encode_descriptor("uptime", help, Some(&Unit::Seconds), MetricType::Gauge)?;
@@ -66,7 +66,7 @@ impl Scrape {
         gauge_of(encoder, "loading", "1 while data is loaded.", None, loading)?;
         let jumps = ports.metrics.server.clock_jumps.value();
         let help = "Times the wall clock was found over a second away from the server's time.";
-        counter_of(encoder, "clock_jumps", help, None, jumps)
+        counter_of(encoder, "clock_jumps_total", help, jumps)
     }
 
     fn connections(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
@@ -74,23 +74,23 @@ impl Scrape {
         let open = server.connections_open.value();
         gauge_of(encoder, "connections_open", "Connections that are open.", None, open)?;
         let received = server.connections_received.value();
-        counter_of(encoder, "connections_received", "Connections that were accepted.", None, received)?;
+        counter_of(encoder, "connections_received_total", "Connections that were accepted.", received)?;
         let rejected = server.connections_rejected.value();
-        counter_of(encoder, "connections_rejected", "Connections refused over maxclients.", None, rejected)
+        counter_of(encoder, "connections_rejected_total", "Connections refused over maxclients.", rejected)
     }
 
     fn traffic(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         let metrics = &self.0.ports.metrics;
         let input = metrics.sum(|worker| worker.input_bytes.value());
-        counter_of(encoder, "input", "Bytes read from clients.", Some(&Unit::Bytes), input)?;
+        counter_of(encoder, "input_bytes_total", "Bytes read from clients.", input)?;
         let output = metrics.sum(|worker| worker.output_bytes.value());
-        counter_of(encoder, "output", "Bytes written to clients.", Some(&Unit::Bytes), output)?;
+        counter_of(encoder, "output_bytes_total", "Bytes written to clients.", output)?;
         let turns = metrics.sum(|worker| worker.turns.value());
-        counter_of(encoder, "turns", "Reads that brought at least one request.", None, turns)?;
+        counter_of(encoder, "turns_total", "Reads that brought at least one request.", turns)?;
         let errors = metrics.sum(|worker| worker.protocol_errors.value());
-        counter_of(encoder, "protocol_errors", "Requests that were no protocol.", None, errors)?;
+        counter_of(encoder, "protocol_errors_total", "Requests that were no protocol.", errors)?;
         let unknown = metrics.sum(|worker| worker.unknown_commands.value());
-        counter_of(encoder, "unknown_commands", "Calls of commands that do not exist.", None, unknown)
+        counter_of(encoder, "unknown_commands_total", "Calls of commands that do not exist.", unknown)
     }
 
     fn keys(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
@@ -108,23 +108,27 @@ impl Scrape {
         gauge_of(encoder, "resident_memory", "Bytes the process holds.", Some(&Unit::Bytes), resident)?;
         let limit = self.0.ports.settings.maxmemory_bytes();
         gauge_of(encoder, "maxmemory", "The limit on data; 0: none.", Some(&Unit::Bytes), limit)?;
-        counter_of(encoder, "expired_keys", "Keys that ended by their expiry.", None, engine.expired_keys())?;
+        counter_of(encoder, "expired_keys_total", "Keys that ended by their expiry.", engine.expired_keys())?;
         let hits = metrics.sum(|worker| worker.keyspace_hits.value());
-        counter_of(encoder, "keyspace_hits", "Look-ups that found a value.", None, hits)?;
+        counter_of(encoder, "keyspace_hits_total", "Look-ups that found a value.", hits)?;
         let misses = metrics.sum(|worker| worker.keyspace_misses.value());
-        counter_of(encoder, "keyspace_misses", "Look-ups that found none.", None, misses)?;
+        counter_of(encoder, "keyspace_misses_total", "Look-ups that found none.", misses)?;
         let help = "Time the background sweep has taken.";
-        let mut sweep =
-            encoder.encode_descriptor("sweep", help, Some(&Unit::Seconds), MetricType::Counter)?;
-        counter(&mut sweep, &seconds(metrics.server.sweep_micros.value().saturating_mul(1_000)))
+        let mut sweep = encoder.encode_descriptor("sweep_seconds_total", help, None, MetricType::Counter)?;
+        sweep.encode_gauge(&seconds(metrics.server.sweep_micros.value().saturating_mul(1_000)))
     }
 
     fn takes(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         let metrics = &self.0.ports.metrics;
         let takes = |kind: usize| metrics.sum(|worker| worker.takes[kind].value());
-        by_kind(encoder, "takes", "Takes, by the kind of the limit that decided.", takes)?;
+        by_kind(encoder, "takes_total", "Takes, by the kind of the limit that decided.", takes)?;
         let denials = |kind: usize| metrics.sum(|worker| worker.denials[kind].value());
-        by_kind(encoder, "denials", "Takes that were denied, by the kind of the limit that decided.", denials)
+        by_kind(
+            encoder,
+            "denials_total",
+            "Takes that were denied, by the kind of the limit that decided.",
+            denials,
+        )
     }
 
     /// One series for each command that was called; the table bounds how many there can be.
@@ -136,11 +140,11 @@ impl Scrape {
             .iter()
             .map(|command| (command.spec.name, ports.metrics.command(usize::from(command.number))));
         let used: Vec<_> = sums.filter(|(_, sum)| sum.calls + sum.rejected > 0).collect();
-        by_command(encoder, &used, "commands", "Calls that ran.", |sum| sum.calls)?;
+        by_command(encoder, &used, "commands_total", "Calls that ran.", |sum| sum.calls)?;
         let help = "Calls that ran and answered an error.";
-        by_command(encoder, &used, "command_errors", help, |sum| sum.failed)?;
+        by_command(encoder, &used, "command_errors_total", help, |sum| sum.failed)?;
         let help = "Calls that were refused before they ran.";
-        by_command(encoder, &used, "commands_rejected", help, |sum| sum.rejected)?;
+        by_command(encoder, &used, "commands_rejected_total", help, |sum| sum.rejected)?;
         let help = "Time of calls. Calls of fast commands in one turn share its time equally.";
         let name = "command_duration";
         let mut all = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
@@ -177,7 +181,7 @@ fn by_kind(
     let mut all = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (kind, name) in TAKE_KINDS.iter().enumerate() {
         let labels: &Labels<'_> = &[("kind", name)];
-        counter(&mut all.encode_family(&labels)?, &value(kind))?;
+        all.encode_family(&labels)?.encode_gauge(&value(kind))?;
     }
     Ok(())
 }
@@ -192,19 +196,15 @@ fn by_command(
     let mut all = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (name, sum) in used {
         let labels: &Labels<'_> = &[("command", name)];
-        counter(&mut all.encode_family(&labels)?, &value(sum))?;
+        all.encode_family(&labels)?.encode_gauge(&value(sum))?;
     }
     Ok(())
 }
 
-fn counter_of(
-    encoder: &mut DescriptorEncoder,
-    name: &str,
-    help: &str,
-    unit: Option<&Unit>,
-    value: u64,
-) -> fmt::Result {
-    counter(&mut encoder.encode_descriptor(name, help, unit, MetricType::Counter)?, &value)
+/// A counter without labels. Values of counters are written as gauges' are: the encoder knows only OpenMetrics, where a
+/// counter's type stands under another name than its value, and would add the suffix once more.
+fn counter_of(encoder: &mut DescriptorEncoder, name: &str, help: &str, value: u64) -> fmt::Result {
+    encoder.encode_descriptor(name, help, None, MetricType::Counter)?.encode_gauge(&value)
 }
 
 fn gauge_of(
@@ -215,13 +215,6 @@ fn gauge_of(
     value: u64,
 ) -> fmt::Result {
     encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?.encode_gauge(&value)
-}
-
-fn counter<V>(metric: &mut MetricEncoder<'_>, value: &V) -> fmt::Result
-where
-    V: prometheus_client::encoding::EncodeCounterValue,
-{
-    metric.encode_counter(value, None::<&Exemplar<[(&str, &str); 0], f64>>)
 }
 
 fn number(count: usize) -> u64 {

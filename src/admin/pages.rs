@@ -18,7 +18,7 @@ const INDEX: &str = "quotad\n\n\
     /readyz   200 while clients are served, 503 while data is loaded and after the end has begun\n";
 
 /// The type of the text that the metrics are encoded in.
-const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// All pages. Each answers GET and HEAD; other methods get 405, other paths 404. No page reads a body.
 pub(super) fn router(admin: Arc<Admin>) -> Router {
