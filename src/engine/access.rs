@@ -8,7 +8,7 @@ use super::residency::{Lookup, Missing, MissingKey};
 use super::shards::Place;
 use super::sync::RwLockWriteGuard;
 use super::table::{Table, content_of, copy_of, stored, take_string};
-use super::value::{Content, Text};
+use super::value::{Content, Text, canonical_integer};
 use super::view::View;
 use crate::clock::Timestamp;
 
@@ -302,7 +302,12 @@ impl<'t> Slot<'t> {
             None => (Content::Text(Text::new(b"")), Expiry::NEVER),
         };
         let (result, content) = match content {
-            Content::Text(mut text) => (text.change(change), Content::Text(text)),
+            Content::Text(mut text) => {
+                let result = text.change(change);
+                let content =
+                    canonical_integer(text.as_bytes()).map_or(Content::Text(text), Content::Integer);
+                (result, content)
+            }
             Content::Integer(integer) => {
                 let mut bytes = itoa::Buffer::new().format(integer).as_bytes().to_vec();
                 let result = change(&mut bytes);

@@ -22,6 +22,9 @@ mod throttle;
 pub mod value;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 use std::hash::BuildHasher;
 use std::sync::atomic::AtomicU64;
 
