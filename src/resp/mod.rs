@@ -11,6 +11,7 @@
 //! changes what is read; memory grows with the bytes that arrived, never with a length that was announced.
 
 mod arguments;
+mod decimal;
 mod double;
 mod encode;
 mod error;
