@@ -170,7 +170,6 @@ impl Spans {
     }
 
     /// How many bytes are allocated beside the parser itself.
-    #[cfg(test)]
     pub(super) fn allocated_bytes(&self) -> usize {
         self.spill.as_ref().map_or(0, |spill| {
             size_of::<Spill>() + spill.spans.capacity() * size_of::<Span>() + spill.text.capacity()

@@ -119,6 +119,12 @@ impl RequestParser {
         self.spans.shrink(!self.is_idle());
     }
 
+    /// How many bytes are allocated beside the parser itself.
+    #[must_use]
+    pub fn allocated_bytes(&self) -> usize {
+        self.spans.allocated_bytes()
+    }
+
     fn complete(&mut self, length: usize) -> Option<usize> {
         self.stage = Stage::Start;
         self.position = 0;
@@ -271,12 +277,6 @@ impl RequestParser {
         let line = &buffer[..length];
         inline::split(line.strip_suffix(b"\r").unwrap_or(line), &mut self.spans)?;
         Ok(self.complete(length + 1))
-    }
-
-    /// How many bytes are allocated beside the parser itself.
-    #[cfg(test)]
-    fn allocated_bytes(&self) -> usize {
-        self.spans.allocated_bytes()
     }
 }
 
