@@ -73,7 +73,7 @@ impl RequestParser {
             self.spans.clear();
             match buffer {
                 [] => return Ok(None),
-                // Only counts that no limit refuses: before authentication, ten arguments are allowed.
+                // Nearly every request; what a limit refuses is left to the general way, which knows the text.
                 &[b'*', digit @ b'1'..=b'9', b'\r', b'\n', ..]
                     if u32::from(digit - b'0') <= limits.max_arguments =>
                 {
