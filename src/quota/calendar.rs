@@ -175,3 +175,137 @@ fn hour(zone: Zone, at: Instant) -> (i64, i64) {
     end = coming.take_while(|&time| time < end).find(|&time| shifted(time)).unwrap_or(end);
     (start, end)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn instant(text: &str) -> Timestamp {
+        let micros = text.parse::<Instant>().unwrap().as_microsecond();
+        Timestamp::from_micros(u64::try_from(micros).unwrap())
+    }
+
+    fn zone(name: &str) -> Zone {
+        Zone::parse(name.as_bytes()).unwrap()
+    }
+
+    fn check(period: CalendarPeriod, place: &str, anchor: u64, at: &str, expected: (&str, &str)) {
+        let span = period.span(zone(place), Anchor::new(period, anchor).unwrap(), instant(at));
+        assert_eq!(
+            (span.start, span.end),
+            (instant(expected.0), instant(expected.1)),
+            "{period} {place} {at}"
+        );
+    }
+
+    #[test]
+    fn months_and_years_have_their_lengths() {
+        use CalendarPeriod::{Month, Week, Year};
+        check(Month, "UTC", 0, "2024-02-29T23:59:59Z", ("2024-02-01T00:00:00Z", "2024-03-01T00:00:00Z"));
+        check(Month, "UTC", 31, "2023-02-28T00:00:00Z", ("2023-02-28T00:00:00Z", "2023-03-31T00:00:00Z"));
+        check(Month, "UTC", 31, "2024-02-28T23:00:00Z", ("2024-01-31T00:00:00Z", "2024-02-29T00:00:00Z"));
+        check(Month, "UTC", 15, "2024-01-03T00:00:00Z", ("2023-12-15T00:00:00Z", "2024-01-15T00:00:00Z"));
+        check(Year, "UTC", 229, "2023-03-01T00:00:00Z", ("2023-02-28T00:00:00Z", "2024-02-29T00:00:00Z"));
+        check(Year, "UTC", 401, "2024-03-31T23:59:59Z", ("2023-04-01T00:00:00Z", "2024-04-01T00:00:00Z"));
+        check(Week, "UTC", 0, "2024-09-15T12:00:00Z", ("2024-09-09T00:00:00Z", "2024-09-16T00:00:00Z"));
+        check(Week, "UTC", 7, "2024-09-15T12:00:00Z", ("2024-09-15T00:00:00Z", "2024-09-22T00:00:00Z"));
+    }
+
+    #[test]
+    fn days_follow_the_clocks_of_their_zone() {
+        use CalendarPeriod::{Day, Month};
+        let berlin = "Europe/Berlin";
+        check(Day, berlin, 0, "2024-03-31T12:00:00Z", ("2024-03-30T23:00:00Z", "2024-03-31T22:00:00Z"));
+        check(Day, berlin, 0, "2024-10-27T12:00:00Z", ("2024-10-26T22:00:00Z", "2024-10-27T23:00:00Z"));
+        check(Month, berlin, 15, "2024-03-31T12:00:00Z", ("2024-03-14T23:00:00Z", "2024-04-14T22:00:00Z"));
+        check(
+            Day,
+            "Asia/Kathmandu",
+            0,
+            "2024-01-01T00:00:00Z",
+            ("2023-12-31T18:15:00Z", "2024-01-01T18:15:00Z"),
+        );
+        // Midnight comes twice in Havana, and is skipped when summer begins.
+        let havana = "America/Havana";
+        check(Day, havana, 0, "2024-11-03T05:30:00Z", ("2024-11-03T04:00:00Z", "2024-11-04T05:00:00Z"));
+        check(Day, havana, 0, "2024-03-10T05:00:00Z", ("2024-03-10T05:00:00Z", "2024-03-11T04:00:00Z"));
+        // Samoa had no December 30 in 2011.
+        check(
+            Day,
+            "Pacific/Apia",
+            0,
+            "2011-12-30T09:59:59Z",
+            ("2011-12-29T10:00:00Z", "2011-12-30T10:00:00Z"),
+        );
+        check(
+            Day,
+            "Pacific/Apia",
+            0,
+            "2011-12-30T10:00:00Z",
+            ("2011-12-30T10:00:00Z", "2011-12-31T10:00:00Z"),
+        );
+    }
+
+    #[test]
+    fn hours_follow_the_offset() {
+        use CalendarPeriod::Hour;
+        check(
+            Hour,
+            "Asia/Kolkata",
+            0,
+            "2024-01-01T00:10:00Z",
+            ("2023-12-31T23:30:00Z", "2024-01-01T00:30:00Z"),
+        );
+        check(
+            Hour,
+            "Europe/Berlin",
+            0,
+            "2024-10-27T01:10:00Z",
+            ("2024-10-27T01:00:00Z", "2024-10-27T02:00:00Z"),
+        );
+        // Lord Howe goes back by half an hour at 2:00, 15:00 UTC.
+        let howe = "Australia/Lord_Howe";
+        check(Hour, howe, 0, "2024-04-06T14:59:00Z", ("2024-04-06T14:00:00Z", "2024-04-06T15:00:00Z"));
+        check(Hour, howe, 0, "2024-04-06T15:00:00Z", ("2024-04-06T15:00:00Z", "2024-04-06T15:30:00Z"));
+        check(Hour, howe, 0, "2024-04-06T15:30:00Z", ("2024-04-06T15:30:00Z", "2024-04-06T16:30:00Z"));
+    }
+
+    #[test]
+    fn the_ends_of_the_calendar_are_spans_too() {
+        for period in CalendarPeriod::ALL {
+            let first = period.span(zone("Asia/Kolkata"), Anchor::NONE, Timestamp::EPOCH);
+            assert_eq!((first.index, first.start), (0, Timestamp::EPOCH));
+            let last = period.span(zone("America/New_York"), Anchor::NONE, Timestamp::from_micros(u64::MAX));
+            assert_eq!(last.end, Span::NEVER);
+        }
+        assert_eq!(CalendarPeriod::parse(b"mOnTh"), Some(CalendarPeriod::Month));
+        assert_eq!(CalendarPeriod::parse(b"decade"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn spans_meet_without_gaps_and_their_indexes_rise(
+            place in prop::sample::select(vec![
+                "UTC", "Europe/Berlin", "America/Havana", "America/St_Johns", "America/Sao_Paulo", "Pacific/Apia",
+                "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Cairo", "Antarctica/Troll", "-09:30",
+            ]),
+            period in prop::sample::select(&CalendarPeriod::ALL[..5]),
+            seconds in 63_072_000_u64..4_102_444_800,
+        ) {
+            let at = Timestamp::from_micros(seconds * 1_000_000 + 1);
+            let of = |time| period.span(zone(place), Anchor::NONE, time);
+            let span = of(at);
+            prop_assert!(span.start <= at && at < span.end);
+            prop_assert_eq!(of(span.start), span);
+            prop_assert_eq!(of(Span::start_of(span.index)), span);
+            let next = of(span.end);
+            prop_assert_eq!(next.start, span.end);
+            prop_assert!(next.index > span.index);
+            let before = of(Timestamp::from_micros(span.start.as_micros() - 1));
+            prop_assert_eq!(before.end, span.start);
+            prop_assert!(before.index < span.index);
+        }
+    }
+}

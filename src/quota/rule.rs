@@ -230,8 +230,7 @@ impl Rule {
         cache: &mut SpanCache,
     ) -> u64 {
         match self.log(state) {
-            Some((window, log)) if amount > 0 => window.fresh_after(log, now).micros_since(now),
-            Some((window, log)) => window.fresh_at(log).micros_since(now),
+            Some((window, log)) => window.fresh_after(log, amount, now).micros_since(now),
             None => self.word_reset(self.charge_word(word_of(state), amount, now, cache), now, cache),
         }
     }

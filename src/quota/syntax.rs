@@ -275,3 +275,68 @@ impl fmt::Display for SyntaxError {
 }
 
 impl std::error::Error for SyntaxError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<(LimitList, usize), SyntaxError> {
+        limits(text.split(' ').map(str::as_bytes))
+    }
+
+    fn names(text: &str) -> (Vec<String>, usize) {
+        let (list, used) = parse(text).unwrap();
+        (list.iter().map(|limit| limit.name().to_string()).collect(), used)
+    }
+
+    #[test]
+    fn limits_are_read_up_to_another_word() {
+        let check = |text: &str, expected: &[&str], used: usize| {
+            assert_eq!(names(text), (expected.iter().map(ToString::to_string).collect(), used), "{text}");
+        };
+        check("RATE 100 PER 60s", &["requests:rate:1m"], 4);
+        check("rate 100 per 1000 burst 7 unit tokens ID 5", &["tokens:rate:1s"], 8);
+        check("WINDOW 5 PER 1h", &["requests:fixed:1h"], 4);
+        check("WINDOW 5 PER 1h SLIDING WINDOW 9 PER 1d unit a LOG", &["requests:sliding:1h", "a:log:1d"], 12);
+        check(
+            "BUDGET 9 PER MONTH ANCHOR 15 TZ europe/berlin UNIT usd_micro PEEK",
+            &["usd_micro:budget:month:Europe/Berlin@15"],
+            10,
+        );
+        check("BUDGET 9 PER day TZ +05:30", &["requests:budget:day:+05:30"], 6);
+        check("BUDGET 9 PER week ANCHOR 7", &["requests:budget:week:UTC@7"], 6);
+        check("BUDGET 9 PER total", &["requests:budget:total"], 4);
+        check("ID 5", &[], 0);
+        let (list, _) = parse("RATE 100 PER 60s BURST 7 WINDOW 0 PER 1s").unwrap();
+        assert_eq!(list.iter().map(Limit::maximum).collect::<Vec<_>>(), [7, 0]);
+        assert_eq!((list.len(), list.is_empty(), list.first().map(Limit::maximum)), (2, false, Some(7)));
+    }
+
+    #[test]
+    fn mistakes_are_told_with_what_is_allowed() {
+        let check = |text: &str, expected: &str| {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        };
+        check("RATE", "limit ends after RATE");
+        check("RATE 5 PER", "limit ends after PER");
+        check("RATE -5 PER 1s", "'-5' after RATE must be a whole number");
+        check("RATE 9223372036854775808 PER 1s", "must be a whole number");
+        check("RATE 0 PER 1s", "rate 0 must be between 1 and");
+        check("RATE 5 PER 1s BURST 0", "burst 0 must be between 1 and");
+        check("RATE 1 PER 36525d BURST 2", "must refill within 100 years");
+        check("RATE 5 FOR 1s", "expected PER instead of 'FOR'");
+        check("RATE 5 PER 0s", "period '0s' must be between");
+        check("RATE 5 PER 1s BURST 1 BURST 2", "BURST may be named once");
+        check("RATE 5 PER 1s UNIT A", "unit 'A' must be");
+        check("WINDOW 5 PER 1s FIXED LOG", "FIXED, SLIDING or LOG may be named once");
+        check("WINDOW 281474976710656 PER 2s SLIDING", "must be between 0 and 281474976710655");
+        check("BUDGET 5 PER 1h", "expected HOUR, DAY, WEEK, MONTH, YEAR or TOTAL instead of '1h'");
+        check("BUDGET 5 PER MONTH ANCHOR 32", "anchor 32 must be a day from 1 to 31 for month");
+        check("BUDGET 5 PER MONTH TZ Mars", "time zone 'Mars' must be");
+        check("RATE 1 PER 60s RATE 2 PER 1m BURST 3", "two limits are 'requests:rate:1m'");
+        let many: Vec<String> = (1..=33).map(|at| format!("WINDOW 1 PER {at}s")).collect();
+        check(&many.join(" "), "at most 32 limits");
+        assert_eq!(parse(&many[..32].join(" ")).unwrap().0.len(), 32);
+    }
+}

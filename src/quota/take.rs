@@ -225,3 +225,75 @@ fn status_of(flags: VerdictFlags) -> Status {
     let otherwise = flags.has(VerdictFlags::PARTIAL) || flags.has(VerdictFlags::OVER);
     if otherwise { Status::Otherwise } else { Status::Allowed }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quota::Period;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_500_000);
+
+    fn rules() -> [Rule; 3] {
+        let period = |seconds| Period::from_secs(seconds).unwrap();
+        [
+            Rule::rate(10, period(10), None).unwrap(),
+            Rule::fixed_window(100, period(1)).unwrap(),
+            Rule::log_window(8, period(60)).unwrap(),
+        ]
+    }
+
+    fn run(rules: &[Rule], states: &mut [State], amounts: &[u64], mode: Mode) -> Verdict {
+        let parts = rules.iter().zip(states).zip(amounts);
+        let mut slots: Vec<Slot<'_>> =
+            parts.map(|((rule, state), &amount)| Slot { rule, amount, state }).collect();
+        take(&mut slots, mode, NOW, &mut SpanCache::new())
+    }
+
+    #[test]
+    fn all_are_charged_or_none() {
+        let rules = rules();
+        let mut states = rules.map(|rule| rule.fresh());
+        let verdict = run(&rules, &mut states, &[5, 5, 5], Mode::Exact);
+        assert_eq!((verdict.status, verdict.decided_by, verdict.remaining), (Status::Allowed, 2, 3));
+        let before = states.clone();
+        let verdict = run(&rules, &mut states, &[6, 1, 4], Mode::Exact);
+        assert_eq!((verdict.status, verdict.decided_by), (Status::Denied, 2));
+        assert_eq!(verdict.retry, Retry::AfterMicros(60_000_000));
+        assert_eq!(states, before);
+        let verdict = run(&rules, &mut states, &[11, 1, 4], Mode::Exact);
+        assert_eq!((verdict.retry, verdict.decided_by, verdict.remaining), (Retry::Never, 0, 5));
+    }
+
+    #[test]
+    fn at_most_grants_what_fits_every_limit() {
+        let rules = rules();
+        let mut states = rules.map(|rule| rule.fresh());
+        let verdict = run(&rules, &mut states, &[50; 3], Mode::AtMost);
+        assert_eq!((verdict.status, verdict.granted, verdict.decided_by), (Status::Otherwise, 8, 2));
+        assert_eq!((verdict.flags, verdict.remaining), (VerdictFlags::PARTIAL, 0));
+        let before = states.clone();
+        let verdict = run(&rules, &mut states, &[1; 3], Mode::AtMost);
+        assert_eq!((verdict.status, verdict.granted, verdict.decided_by), (Status::Denied, 0, 2));
+        assert_eq!(states, before);
+    }
+
+    #[test]
+    fn force_goes_over_and_says_which() {
+        let rules = rules();
+        let mut states = rules.map(|rule| rule.fresh());
+        let verdict = run(&rules, &mut states, &[10, 10, 9], Mode::Force);
+        assert_eq!((verdict.status, verdict.decided_by, verdict.granted), (Status::Otherwise, 2, 9));
+        assert_eq!(verdict.flags, VerdictFlags::OVER);
+        assert_eq!(run(&rules, &mut states, &[0, 0, 1], Mode::Peek).status, Status::Denied);
+    }
+
+    #[test]
+    fn ties_go_to_the_first_and_no_limit_allows_all() {
+        let rule = rules()[1];
+        let mut states = [rule.fresh(), rule.fresh()];
+        assert_eq!(run(&[rule; 2], &mut states, &[1, 1], Mode::Exact).decided_by, 0);
+        assert_eq!(run(&[rule; 2], &mut states, &[100, 100], Mode::Exact).decided_by, 0);
+        let verdict = run(&[], &mut [], &[], Mode::Exact);
+        assert_eq!((verdict.status, verdict.remaining), (Status::Allowed, crate::quota::MAX_AMOUNT));
+    }
+}

@@ -212,11 +212,75 @@ impl LogWindow {
         last.map_or(Timestamp::EPOCH, |last| Timestamp::from_micros(self.leaves_at(last.time)))
     }
 
-    /// When the last take would leave after one more at `now`.
-    pub(in crate::quota) fn fresh_after(&self, state: &LogState, now: Timestamp) -> Timestamp {
+    /// When the last take leaves, as seen at `now`, once `amount` is charged too.
+    pub(in crate::quota) fn fresh_after(&self, state: &LogState, amount: u64, now: Timestamp) -> Timestamp {
+        let full = now.plus_micros(self.period.as_micros());
         if self.is_ahead(state, now.as_micros()) {
-            return now.plus_micros(self.period.as_micros());
+            return full;
         }
-        self.fresh_at(state).max(now.plus_micros(self.period.as_micros()))
+        if amount == 0 { self.fresh_at(state) } else { self.fresh_at(state).max(full) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(maximum: u64, micros: u64) -> LogWindow {
+        LogWindow::new(maximum, Period::from_micros(micros).unwrap()).unwrap()
+    }
+
+    fn at(micros: u64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
+    #[test]
+    fn a_full_log_denies_until_the_oldest_leaves() {
+        let window = window(1_000_000, 1_000_000);
+        let mut state = LogState::default();
+        for time in 0..10_000 {
+            assert_eq!(window.room(&state, 1, at(time)).retry, Retry::Now);
+            window.charge(&mut state, 1, at(time));
+        }
+        // The last microsecond has its entry, a new one has none.
+        assert_eq!(window.room(&state, 1, at(9_999)).retry, Retry::Now);
+        let room = window.room(&state, 1, at(10_000));
+        assert_eq!((room.available, room.retry), (0, Retry::AfterMicros(990_000)));
+        assert_eq!(window.room(&state, 1, at(999_999)).available, 0);
+        assert_eq!(window.room(&state, 1, at(1_000_000)).available, 990_001);
+        window.charge(&mut state, 5, at(20_000));
+        assert_eq!(state.entries.len(), MAX_LOG_ENTRIES);
+        assert_eq!(window.used(&state, at(20_000)), 10_005);
+        assert_eq!(window.fresh_at(&state), at(1_020_000));
+    }
+
+    #[test]
+    fn sums_saturate_and_wrap_safely() {
+        let window = window(MAX_AMOUNT, 10);
+        let mut state = LogState::default();
+        for time in 0..100 {
+            window.charge(&mut state, MAX_AMOUNT, at(time));
+            assert_eq!(window.room(&state, 1, at(time)).available, 0);
+        }
+        assert_eq!(window.used(&state, at(1_000)), 0);
+        window.charge(&mut state, 7, at(1_000));
+        assert_eq!(window.used(&state, at(1_000)), 7);
+        assert_eq!(state.entries.len(), 1);
+    }
+
+    #[test]
+    fn a_log_comes_back_from_its_takes() {
+        let window = window(100, 1_000);
+        let mut state = LogState::default();
+        for (time, amount) in [(1, 5), (1, 2), (3, 4), (900, 1), (1_002, 9)] {
+            window.charge(&mut state, amount, at(time));
+        }
+        let takes: Vec<_> = state.takes().collect();
+        assert_eq!(takes, [(at(3), 4), (at(900), 1), (at(1_002), 9)]);
+        let back = LogState::from_takes(takes).unwrap();
+        assert_eq!(window.used(&back, at(1_002)), window.used(&state, at(1_002)));
+        assert_eq!(LogState::from_takes([(at(2), 1), (at(2), 1)]), None);
+        assert_eq!(LogState::from_takes([(at(2), 0)]), None);
+        assert_eq!(LogState::from_takes([(at(2), u64::MAX), (at(3), 1)]), None);
     }
 }

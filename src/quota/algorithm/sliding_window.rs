@@ -8,7 +8,7 @@
 //!
 //! The word is the window's number above two amounts, the previous and the current window's. Amounts have 48 bits for
 //! periods from 2^20 us (1.05 s) on; shorter periods need more bits for the number, down to 38 bits for the amounts
-//! at 1 us. Times from 2^52 us (the year 2112) on are read as 2^52 - 1.
+//! at 1 us. Times after the last window that has a number (not before 2^52 us, the year 2112) are read as its end.
 
 use super::{OneWord, Room, multiply_divide, multiply_divide_up};
 use crate::clock::Timestamp;
@@ -19,6 +19,9 @@ use crate::quota::verdict::Retry;
 
 /// Bits of microseconds that can be told: until the year 2112.
 const TIME_BITS: u32 = 52;
+
+/// No time is read as later than this, so that sums of times do not overflow; in microseconds.
+const LATEST: u64 = 1 << 62;
 
 /// The most bits of an amount.
 const MAX_AMOUNT_BITS: u32 = 48;
@@ -63,6 +66,13 @@ impl SlidingWindow {
     #[must_use]
     pub const fn period(&self) -> Period {
         self.period
+    }
+
+    /// `now` in microseconds, at most the end of the last window that has a number.
+    #[inline]
+    fn within_horizon(&self, now: Timestamp) -> u64 {
+        let windows = 1 << (u128::BITS - 2 * u32::from(self.amount_bits));
+        now.as_micros().min(self.period.as_micros().saturating_mul(windows).min(LATEST) - 1)
     }
 
     const fn largest(&self) -> u64 {
@@ -149,15 +159,10 @@ impl SlidingWindow {
     }
 }
 
-#[inline]
-fn within_horizon(now: Timestamp) -> u64 {
-    now.as_micros().min((1 << TIME_BITS) - 1)
-}
-
 impl OneWord for SlidingWindow {
     #[inline]
     fn settle(&self, word: u128, now: Timestamp, _: &mut SpanCache) -> u128 {
-        let windows = self.windows(word, within_horizon(now));
+        let windows = self.windows(word, self.within_horizon(now));
         let stored = self.unpack(word);
         let ahead = stored.previous | stored.current != 0 && stored.number > windows.number;
         if ahead { self.pack(windows) } else { word }
@@ -165,7 +170,7 @@ impl OneWord for SlidingWindow {
 
     #[inline]
     fn room(&self, word: u128, amount: u64, now: Timestamp, _: &mut SpanCache) -> Room {
-        let now = within_horizon(now);
+        let now = self.within_horizon(now);
         let windows = self.windows(word, now);
         let available = self.maximum.saturating_sub(self.weighted(windows, now));
         let retry = if amount <= available {
@@ -180,7 +185,7 @@ impl OneWord for SlidingWindow {
 
     #[inline]
     fn used(&self, word: u128, now: Timestamp, _: &mut SpanCache) -> u64 {
-        let now = within_horizon(now);
+        let now = self.within_horizon(now);
         self.weighted(self.windows(word, now), now)
     }
 
@@ -190,7 +195,7 @@ impl OneWord for SlidingWindow {
         if amount == 0 {
             return word;
         }
-        let windows = self.windows(word, within_horizon(now));
+        let windows = self.windows(word, self.within_horizon(now));
         self.pack(Windows { current: windows.current.saturating_add(amount).min(self.largest()), ..windows })
     }
 
