@@ -8,6 +8,7 @@
 mod connection;
 mod expiry;
 mod generic;
+mod glob;
 mod live;
 mod quota;
 mod server;
