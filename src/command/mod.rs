@@ -6,7 +6,10 @@
 //! A new command is a file in its group's folder and a line in the group's table.
 
 mod connection;
+mod expiry;
 mod generic;
+mod glob;
+mod live;
 mod quota;
 mod server;
 mod string;

@@ -67,6 +67,15 @@ impl Content {
         }
     }
 
+    /// The text, if this is one.
+    #[must_use]
+    pub fn into_text(self) -> Option<Text> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// When the value equals an absent one: only quota states have such a time of their own.
     #[must_use]
     pub fn fresh_at(&self, cache: &mut SpanCache) -> Freshness {
