@@ -13,6 +13,14 @@ pub struct Look {
     pub used: u64,
 }
 
+impl Look {
+    /// The reset as replies tell it: milliseconds rounded up, -1 never.
+    #[must_use]
+    pub const fn reset_as_reply_ms(&self) -> i64 {
+        reset_ms(self.reset_micros)
+    }
+}
+
 /// When an amount could be taken, exact: a microsecond earlier it is denied, at that time it is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Retry {
@@ -126,8 +134,12 @@ impl Verdict {
     /// The reset as replies tell it: milliseconds rounded up, -1 never.
     #[must_use]
     pub const fn reset_as_reply_ms(&self) -> i64 {
-        if self.reset_micros == u64::MAX { -1 } else { reply_ms(self.reset_micros) }
+        reset_ms(self.reset_micros)
     }
+}
+
+const fn reset_ms(micros: u64) -> i64 {
+    if micros == u64::MAX { -1 } else { reply_ms(micros) }
 }
 
 #[cfg(test)]
