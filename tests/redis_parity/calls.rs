@@ -1,8 +1,7 @@
 //! The calls that both servers are asked.
 //!
 //! Not asked, since the answers are meant to differ: OBJECT ENCODING of a string that was changed in place (Redis keeps `raw`
-//! where quotad counts an integer again), the order and cursors of SCAN, unknown types of values, and OBJECT HELP, whose
-//! last lines in Redis speak of HELP itself.
+//! where quotad counts an integer again), the order and cursors of SCAN, and a cursor that no page has answered.
 
 pub const ALL: &[&str] = &[STRINGS, COUNTERS, OPTIONS, EXPIRY, KEYS, PATTERNS, ERRORS, FLOATS];
 
@@ -487,8 +486,13 @@ SCAN 0 COUNT 10000 MATCH h?llo MATCH hal*
 const ERRORS: &str = r#"
 SCAN abc
 SCAN -1x
-SCAN ""
+SCAN "" COUNT 10000
 SCAN 0 COUNT 0
+SCAN +
+SCAN -
+OBJECT HELP
+OBJECT BOGUS
+OBJECT BOGUS a
 SCAN 0 COUNT -1
 SCAN 0 COUNT abc
 SCAN 0 COUNT
