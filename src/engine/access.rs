@@ -8,7 +8,7 @@ use super::residency::{Lookup, Missing, MissingKey};
 use super::shards::Place;
 use super::sync::RwLockWriteGuard;
 use super::table::{Table, content_of, copy_of, stored, take_string};
-use super::value::{Content, Text, canonical_integer};
+use super::value::{Content, QuotaSlots, Text, canonical_integer};
 use super::view::View;
 use crate::clock::Timestamp;
 use crate::quota::SpanCache;
@@ -345,7 +345,9 @@ impl<'t> Slot<'t> {
         let (result, content) = match content {
             Content::Text(mut text) => {
                 let result = text.change(change);
-                (result, canonical_integer(text.as_bytes()).map_or(Content::Text(text), Content::Integer))
+                let content =
+                    canonical_integer(text.as_bytes()).map_or(Content::Text(text), Content::Integer);
+                (result, content)
             }
             Content::Integer(integer) => {
                 let mut bytes = itoa::Buffer::new().format(integer).as_bytes().to_vec();
@@ -356,6 +358,15 @@ impl<'t> Slot<'t> {
         };
         self.put(content, expiry);
         Some(result)
+    }
+
+    /// Changes the limits of a subject in place; `None` where the value is none or a single word.
+    pub(super) fn change_quotas<R>(&mut self, change: impl FnOnce(&mut QuotaSlots) -> R) -> Option<R> {
+        let slot = self.found?;
+        self.table.change(slot, |entry| match &mut entry.value {
+            Value::Quotas(slots) => Some(change(slots)),
+            _ => None,
+        })
     }
 
     /// Takes the string out of its entry, to be put back changed.

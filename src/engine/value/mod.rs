@@ -6,7 +6,7 @@
 mod quota;
 mod text;
 
-pub use quota::{MAX_LIMITS, QuotaSlot, QuotaSlots};
+pub use quota::{QuotaSlot, QuotaSlots};
 pub use text::{SHARED_FROM_BYTES, Text};
 
 use crate::clock::Timestamp;
