@@ -104,7 +104,7 @@ const SUBCOMMAND: Spec = Spec {
 const NO_FREQUENCY: &str = "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
     switching between policies at runtime LRU and LFU data will take some time to adjust.";
 
-const HELP_LINES: [&str; 13] = [
+const HELP_LINES: [&str; 15] = [
     "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "ENCODING <key>",
     "    Return the kind of internal representation used in order to store the value",
@@ -118,6 +118,8 @@ const HELP_LINES: [&str; 13] = [
     "REFCOUNT <key>",
     "    Return the number of references of the value associated with the specified",
     "    <key>.",
+    "HELP",
+    "    Print this help.",
 ];
 
 /// Strings up to this many bytes are called `embstr`, longer ones `raw`, as in Redis.

@@ -30,11 +30,12 @@ pub(super) fn run(context: &mut Context<'_>, mut args: Args<'_>, unit: Unit, abs
         None => ABSENT,
         Some(None) => NEVER,
         Some(Some(end)) => {
-            let millis = i64::try_from(end.saturating_sub(base.as_millis())).unwrap_or(i64::MAX);
-            match unit {
+            let millis = end.saturating_sub(base.as_millis());
+            let number = match unit {
                 Unit::Seconds => millis.saturating_add(500) / 1_000,
                 Unit::Millis => millis,
-            }
+            };
+            i64::try_from(number).unwrap_or(i64::MAX)
         }
     });
     Ok(Outcome::Reply)

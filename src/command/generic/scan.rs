@@ -91,12 +91,76 @@ fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
     Ok(Outcome::Reply)
 }
 
-/// Reads a cursor as Redis does: a number of 64 bits.
+/// Reads a cursor as Redis does, with C's `strtoul`: a number of 64 bits, which a minus turns around; nothing is 0.
 fn cursor(word: &[u8]) -> Result<u64, CommandError> {
-    let digits = word.strip_prefix(b"+").unwrap_or(word);
-    if !digits.first().is_some_and(u8::is_ascii_digit) {
+    let (negative, digits) = match word {
+        [] => return Ok(0),
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] | digits => (false, digits),
+    };
+    if !digits.iter().all(u8::is_ascii_digit) {
         return Err(CommandError::InvalidCursor);
     }
     let text = std::str::from_utf8(digits).map_err(|_| CommandError::InvalidCursor)?;
-    text.parse().map_err(|_| CommandError::InvalidCursor)
+    let number: u64 = text.parse().map_err(|_| CommandError::InvalidCursor)?;
+    Ok(if negative { number.wrapping_neg() } else { number })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dispatch::testing::Harness;
+    use crate::resp::write_request;
+
+    /// The lines of a reply: cursor first, then keys.
+    fn page(server: &mut Harness, call: &str) -> (String, Vec<String>) {
+        let reply = String::from_utf8(server.call(call)).unwrap();
+        let mut lines = reply.split("\r\n").filter(|line| !line.is_empty() && !line.starts_with(['*', '$']));
+        (lines.next().unwrap().to_owned(), lines.map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn every_key_that_stays_is_answered_while_others_come_and_go() {
+        let mut server = Harness::new(crate::command::table());
+        let mut input = Vec::new();
+        for number in 0..5_000 {
+            write_request(&mut input, &[b"SET", format!("stays:{number}").as_bytes(), b"v"]);
+            write_request(&mut input, &[b"SET", format!("goes:{number}").as_bytes(), b"v"]);
+        }
+        server.feed(&input);
+        let (mut cursor, mut met, mut round) = ("0".to_owned(), std::collections::HashSet::new(), 0);
+        loop {
+            let (next, keys) = page(&mut server, &format!("SCAN {cursor} COUNT 37 MATCH stays:*"));
+            met.extend(keys);
+            server.call(&format!("DEL goes:{round} goes:{}", round + 2_500));
+            server.call(&format!("SET comes:{round} v"));
+            round += 1;
+            cursor = next;
+            if cursor == "0" {
+                break;
+            }
+        }
+        assert_eq!(met.len(), 5_000);
+    }
+
+    #[test]
+    fn one_call_looks_at_a_limited_number_of_keys() {
+        let mut server = Harness::new(crate::command::table());
+        let mut input = Vec::new();
+        for number in 0..MAX_COUNT + 10 {
+            write_request(&mut input, &[b"SET", format!("key:{number}").as_bytes(), b"v"]);
+        }
+        server.feed(&input);
+        let (next, keys) = page(&mut server, "SCAN 0 COUNT 9223372036854775807");
+        assert_eq!(keys.len(), MAX_COUNT);
+        assert_eq!(page(&mut server, &format!("SCAN {next} COUNT 100")).1.len(), 10);
+    }
+
+    #[test]
+    fn a_cursor_that_no_page_answered_ends_the_walk() {
+        let mut server = Harness::new(crate::command::table());
+        server.call("SET key v");
+        assert_eq!(page(&mut server, "SCAN -1"), ("0".to_owned(), Vec::new()));
+        assert_eq!(page(&mut server, "SCAN 18446744073709551615"), ("0".to_owned(), Vec::new()));
+    }
 }

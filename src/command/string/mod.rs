@@ -7,6 +7,7 @@ mod add;
 mod append;
 mod decr;
 mod decrby;
+mod extended;
 mod get;
 mod getdel;
 mod getex;
@@ -14,9 +15,12 @@ mod getrange;
 mod getset;
 mod incr;
 mod incrby;
+mod incrbyfloat;
+mod increx;
 mod mget;
 mod mset;
 mod msetnx;
+mod natural;
 mod options;
 mod psetex;
 mod set;
@@ -47,6 +51,8 @@ pub(super) static COMMANDS: &[&Spec] = &[
     &decr::SPEC,
     &incrby::SPEC,
     &decrby::SPEC,
+    &incrbyfloat::SPEC,
+    &increx::SPEC,
     &append::SPEC,
     &strlen::SPEC,
     &getrange::SPEC,
