@@ -161,14 +161,14 @@ impl Runner {
         now: Timestamp,
         context: &mut Context<'_>,
     ) -> Step {
-        if let Some(late) = &mut conversation.late {
-            if let Some(text) = late.refused.take() {
-                late.fetches = 0;
-                if !conversation.is_suppressed() {
-                    write_error(&mut self.output, conversation.session.protocol, &CommandError::other(text));
-                }
-                return Step::Done;
+        if let Some(late) = &mut conversation.late
+            && let Some(text) = late.refused.take()
+        {
+            late.fetches = 0;
+            if !conversation.is_suppressed() {
+                write_error(&mut self.output, conversation.session.protocol, &CommandError::other(text));
             }
+            return Step::Done;
         }
         let request: Request<'_> = conversation.parser.request(bytes);
         if request.is_empty() {
