@@ -6,12 +6,19 @@
 //! A new command is a file in its group's folder and a line in the group's table.
 
 mod connection;
+mod expiry;
 mod generic;
+mod glob;
+mod help;
+mod live;
 mod quota;
 mod server;
 mod string;
 
 use crate::dispatch::{CommandTable, Spec};
+
+/// The version of Redis whose commands these are: what HELLO and INFO tell clients that look for features by version.
+pub const REDIS_VERSION: &str = "7.0.15";
 
 /// Every command there is.
 #[must_use]
