@@ -33,7 +33,7 @@ fn the_readme_tells_the_commands_and_settings_there_are() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = std::fs::read_to_string(&path).expect("the README can be read");
     let mut expected = with_table(&readme, "commands", &commands());
-    expected = with_table(&expected, "settings", &quotad::config::markdown());
+    expected = with_table(&expected, "settings", &quotad::config::readme_table());
     if std::env::var_os("UPDATE_README").is_some() {
         std::fs::write(&path, &expected).expect("the README can be written");
     } else {

@@ -55,12 +55,4 @@ mod tests {
             assert_eq!(table.contains_key(setting.name), !is_unset, "{}", setting.name);
         }
     }
-
-    #[test]
-    fn the_readme_has_the_table() {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-        // While there is no README, there is nothing to keep in step.
-        let Ok(readme) = std::fs::read_to_string(path) else { return };
-        assert!(readme.contains(&readme_table()), "README.md lacks this table:\n\n{}", readme_table());
-    }
 }
