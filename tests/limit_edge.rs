@@ -37,7 +37,8 @@ fn take(engine: &Engine, charges: &[Charge], now: Timestamp, spans: &mut SpanCac
 fn used(engine: &Engine, limit: &Limit, now: Timestamp) -> u64 {
     let slots = engine.read(0, b"org/acme", now, |view| view.quota_slots()).expect("the engine is complete");
     let slots = slots.expect("the subject is there");
-    let slot = slots.iter().find(|slot| slot.limit.slot_key() == limit.slot_key()).expect("the slot is there");
+    let slot =
+        slots.iter().find(|slot| slot.limit.slot_key() == limit.slot_key()).expect("the slot is there");
     limit.rule.look(&slot.state, 0, now, &mut SpanCache::default()).used
 }
 
@@ -128,7 +129,11 @@ fn check_moving_clock(text: &str, bound: impl Fn(u64) -> u64) {
     // The clock was at most one step ahead of where it ended.
     let elapsed = end.micros_since(START) + STEP_MICROS;
     let granted = granted.load(Ordering::Relaxed);
-    assert!(granted <= bound(elapsed), "{text}: {granted} granted, {} allowed in {elapsed} us", bound(elapsed));
+    assert!(
+        granted <= bound(elapsed),
+        "{text}: {granted} granted, {} allowed in {elapsed} us",
+        bound(elapsed)
+    );
     assert!(granted > 0, "{text}: nothing was granted");
     let budget = limits.last().expect("the budget is the last");
     assert_eq!(used(&engine, budget, end), granted, "{text}: the budget was charged what was granted");
@@ -140,7 +145,9 @@ fn a_clock_that_moves_during_takes_breaks_no_bound() {
     check_moving_clock("WINDOW 100 PER 100ms FIXED", |elapsed| 100 * (elapsed / 100_000 + 2));
     check_moving_clock("WINDOW 100 PER 100ms LOG", |elapsed| 100 * (elapsed / 100_000 + 1));
     check_moving_clock("WINDOW 100 PER 100ms SLIDING", |elapsed| 100 * (elapsed / 100_000 + 2));
-    check_moving_clock("RATE 333 PER 1s BURST 7 WINDOW 10 PER 10ms FIXED", |elapsed| 7 + elapsed * 333 / SECOND_MICROS);
+    check_moving_clock("RATE 333 PER 1s BURST 7 WINDOW 10 PER 10ms FIXED", |elapsed| {
+        7 + elapsed * 333 / SECOND_MICROS
+    });
 }
 
 #[test]
