@@ -6,6 +6,8 @@
 mod collector;
 mod listener;
 mod pages;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

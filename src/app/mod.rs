@@ -1,12 +1,24 @@
-//! The wiring: builds a server out of its parts, and puts the process behind the ports.
-pub mod background;
-pub mod facts;
+//! The wiring: a running server, made of all parts.
+//!
+//! **Owns** the start and the end, the background work and its pace, the ports' implementations, the log, INFO's lines.
+//! **Does not own** what any part does. **May use** everything; nothing uses it but `main.rs` and tests.
+
+mod addresses;
+mod assembly;
+mod background;
+mod facts;
 mod info;
-pub mod log;
-pub mod machine;
-pub mod no_truth;
-pub mod process;
-pub mod rates;
-pub mod settings;
-pub mod slow_log;
-pub mod sweep;
+mod log;
+mod machine;
+mod no_truth;
+mod process;
+mod rates;
+mod run;
+mod serving;
+mod settings;
+mod signals;
+mod slow_log;
+mod start;
+mod sweep;
+pub use run::run;
+pub use start::{Addresses, End, Server, StartError, Surroundings};

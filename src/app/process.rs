@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use super::info;
 use super::rates::Rates;
 use super::settings::LiveSettings;
@@ -15,6 +13,7 @@ use crate::dispatch::CommandTable;
 use crate::dispatch::ports::{Clients, Lifecycle, Pending};
 use crate::engine::Engine;
 use crate::metrics::Metrics;
+use crate::server::Shutdown;
 
 /// The process, as commands and the admin pages see it.
 pub struct Process {
@@ -38,8 +37,7 @@ pub struct Process {
     pub run_id: String,
     started_at: Timestamp,
     active_expire: AtomicBool,
-    /// Becomes true when the end begins.
-    ending: watch::Sender<bool>,
+    shutdown: Shutdown,
 }
 
 /// What a process is made of.
@@ -58,6 +56,8 @@ pub struct Parts {
     pub settings: Arc<LiveSettings>,
     /// Threads that serve clients.
     pub threads: usize,
+    /// The signal to end.
+    pub shutdown: Shutdown,
 }
 
 impl Process {
@@ -76,7 +76,7 @@ impl Process {
             rates: Rates::default(),
             run_id: random_id(),
             active_expire: AtomicBool::new(true),
-            ending: watch::Sender::new(false),
+            shutdown: parts.shutdown,
         }
     }
 
@@ -84,18 +84,6 @@ impl Process {
     #[must_use]
     pub fn is_sweeping(&self) -> bool {
         self.active_expire.load(Ordering::Relaxed)
-    }
-
-    /// Whether the end has begun.
-    #[must_use]
-    pub fn is_ending(&self) -> bool {
-        *self.ending.borrow()
-    }
-
-    /// Ends when the end of the process begins.
-    pub async fn ending(&self) {
-        // The sender lives as long as the process, so waiting cannot fail.
-        let _ = self.ending.subscribe().wait_for(|ending| *ending).await;
     }
 }
 
@@ -117,7 +105,7 @@ impl Lifecycle for Process {
     }
 
     fn shut_down(&self) {
-        self.ending.send_replace(true);
+        self.shutdown.begin();
     }
 
     fn is_loading(&self) -> bool {

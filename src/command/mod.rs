@@ -9,12 +9,16 @@ mod connection;
 mod expiry;
 mod generic;
 mod glob;
+mod help;
 mod live;
 mod quota;
 mod server;
 mod string;
 
 use crate::dispatch::{CommandTable, Spec};
+
+/// The version of Redis whose commands these are: what HELLO and INFO tell clients that look for features by version.
+pub const REDIS_VERSION: &str = "7.0.15";
 
 /// Every command there is.
 #[must_use]

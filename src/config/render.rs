@@ -42,3 +42,25 @@ pub fn readme_table() -> String {
     }
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_toml_with_a_key_for_every_setting() {
+        let table: toml::Table = print_config(&Config::default()).parse().expect("the file is TOML");
+        for setting in SETTINGS.iter().filter(|setting| setting.name != "config") {
+            let is_unset = setting.kind.show(&Config::default()).is_empty();
+            assert_eq!(table.contains_key(setting.name), !is_unset, "{}", setting.name);
+        }
+    }
+
+    #[test]
+    fn the_readme_has_the_table() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+        // While there is no README, there is nothing to keep in step.
+        let Ok(readme) = std::fs::read_to_string(path) else { return };
+        assert!(readme.contains(&readme_table()), "README.md lacks this table:\n\n{}", readme_table());
+    }
+}

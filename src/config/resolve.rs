@@ -162,3 +162,197 @@ fn warn_of_open_door(config: &Config, warnings: &mut Vec<String>) {
         }),
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use tempfile::TempDir;
+
+    use super::super::print_config;
+    use super::*;
+
+    /// Resolves a command line and variables; `DIR` stands for the directory.
+    fn resolved(dir: &TempDir, line: &str, variables: &[(&str, &str)]) -> Result<Resolved, String> {
+        let fill = |text: &str| text.replace("DIR", &dir.path().display().to_string());
+        let line = format!("quotad {line}");
+        let arguments = line.split_whitespace().map(|word| OsString::from(fill(word)));
+        let line = CommandLine::parse(arguments).map_err(|end| format!("{end:?}"))?;
+        let variables = variables.iter().map(|(name, value)| ((*name).into(), fill(value).into()));
+        resolve(&line, variables).map_err(|error| fill_back(dir, &error.to_string()))
+    }
+
+    fn fill_back(dir: &TempDir, text: &str) -> String {
+        text.replace(&dir.path().display().to_string(), "DIR")
+    }
+
+    fn directory(files: &[(&str, &str)]) -> TempDir {
+        let dir = TempDir::new().unwrap();
+        for (name, content) in files {
+            let path = dir.path().join(name);
+            fs::write(&path, content).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        dir
+    }
+
+    #[test]
+    fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
+        let dir = directory(&[("c.toml", "maxclients = 1\nthreads = 1\ntimeout = \"5m\"\n")]);
+        let variables = [
+            ("QUOTAD_CONFIG", "DIR/c.toml"),
+            ("QUOTAD_MAXCLIENTS", "2"),
+            ("QUOTAD_THREADS", "2"),
+            ("HOME", "/"),
+        ];
+        let all = resolved(&dir, "--maxclients 3", &variables).unwrap();
+        assert_eq!((all.config.maxclients, all.config.threads, all.config.timeout_secs), (3, 2, 300));
+        assert_eq!(all.config.tcp_backlog, 511);
+        let source = |name| all.sources.get(name).map(ToString::to_string);
+        assert_eq!(source("maxclients").as_deref(), Some("flag --maxclients"));
+        assert_eq!(source("threads").as_deref(), Some("variable QUOTAD_THREADS"));
+        assert!(source("timeout").is_some_and(|text| text.starts_with("file ")));
+        assert_eq!(source("tcp-backlog"), None);
+    }
+
+    #[test]
+    fn a_list_replaces_the_one_it_wins_over() {
+        let dir = directory(&[("c.toml", "listen = [\"a:1\", \"b:2\"]\n")]);
+        let listen = |line, variables: &[(&str, &str)]| {
+            let config = resolved(&dir, line, variables).unwrap().config;
+            config.listen.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(listen("--config DIR/c.toml", &[]), ["a:1", "b:2"]);
+        assert_eq!(listen("--config DIR/c.toml", &[("QUOTAD_LISTEN", "c:3, unix:/x")]), ["c:3", "unix:/x"]);
+        assert_eq!(listen("--config DIR/c.toml --listen d:4", &[("QUOTAD_LISTEN", "c:3")]), ["d:4"]);
+        assert_eq!(listen("", &[]), ["127.0.0.1:6379"]);
+    }
+
+    #[test]
+    fn wrong_settings_are_named_with_source_value_and_what_is_allowed() {
+        let dir = directory(&[
+            ("wrong.toml", "tcp-keepalive = -1\n"),
+            ("unknown.toml", "max_client = 5\n"),
+            ("nested.toml", "config = \"x\"\n"),
+            ("broken.toml", "threads = 1\nlisten = [\n"),
+            ("table.toml", "[threads]\nmany = true\n"),
+            ("empty", "\n"),
+        ]);
+        let check = |line: &str, variables: &[(&str, &str)], expected: &str| {
+            assert_eq!(resolved(&dir, line, variables).unwrap_err(), expected);
+        };
+        check(
+            "--maxclients many",
+            &[],
+            "maxclients cannot be \"many\" (flag --maxclients): allowed is a number from 1 to 1073741816",
+        );
+        check(
+            "",
+            &[("QUOTAD_MAXMEMORY", "1tb")],
+            "maxmemory cannot be \"1tb\" (variable QUOTAD_MAXMEMORY): allowed is bytes, such as 1048576, 100mb or 2gb",
+        );
+        check(
+            "--config DIR/wrong.toml",
+            &[],
+            "tcp-keepalive cannot be \"-1\" (file DIR/wrong.toml): allowed is seconds from 0 to 86400, such as 300 or 5m",
+        );
+        check(
+            "--config DIR/table.toml",
+            &[],
+            "threads cannot be \"{ many = true }\" (file DIR/table.toml): allowed is a number from 0 to 1024",
+        );
+        check(
+            "--config DIR/unknown.toml",
+            &[],
+            "max_client is no setting (file DIR/unknown.toml): did you mean maxclients?",
+        );
+        check(
+            "--config DIR/nested.toml",
+            &[],
+            "config is no setting (file DIR/nested.toml): quotad --help lists all settings",
+        );
+        check(
+            "",
+            &[("QUOTAD_THREAD", "1")],
+            "QUOTAD_THREAD is no setting (environment): did you mean QUOTAD_THREADS?",
+        );
+        check(
+            "",
+            &[("QUOTAD_LISTEN", " ")],
+            "listen cannot be \"\" (variable QUOTAD_LISTEN): allowed is host:port, [IPv6 address]:port or unix:/path",
+        );
+        check(
+            "--listen a:1 --listen b",
+            &[],
+            "listen cannot be \"b\" (flag --listen): allowed is host:port, [IPv6 address]:port or unix:/path",
+        );
+        check(
+            "--config DIR/none",
+            &[],
+            "config cannot be \"DIR/none\" (flag --config): No such file or directory (os error 2)",
+        );
+        check(
+            "--requirepass-file DIR/none",
+            &[],
+            "requirepass-file cannot be \"DIR/none\" (flag --requirepass-file): No such file or directory (os error 2)",
+        );
+        check(
+            "--requirepass-file DIR/empty",
+            &[],
+            "requirepass-file cannot be \"DIR/empty\" (flag --requirepass-file): the file is empty",
+        );
+        check(
+            "--data-dir DIR/empty",
+            &[],
+            "data-dir cannot be \"DIR/empty\" (flag --data-dir): it is there and no directory",
+        );
+        let broken = resolved(&dir, "--config DIR/broken.toml", &[]).unwrap_err();
+        assert!(
+            broken.starts_with("config cannot be \"DIR/broken.toml\" (flag --config): line "),
+            "{broken}"
+        );
+        assert!(!broken.contains('\n'), "{broken}");
+    }
+
+    #[test]
+    fn the_password_is_the_files_line_and_never_printed() {
+        let dir = directory(&[("unix", "hunter2\n"), ("dos", "hunter2\r\n"), ("bare", " hunter2 ")]);
+        let password = |name| {
+            let all = resolved(&dir, &format!("--requirepass-file DIR/{name}"), &[]).unwrap();
+            assert!(!format!("{:?}", all.config).contains("hunter2"));
+            assert!(!print_config(&all.config).contains("hunter2"));
+            assert!(all.warnings.is_empty(), "{:?}", all.warnings);
+            all.config.password.unwrap()
+        };
+        assert!(password("unix").is(b"hunter2"));
+        assert!(password("dos").is(b"hunter2"));
+        assert!(password("bare").is(b" hunter2 "));
+    }
+
+    #[test]
+    fn what_is_probably_not_meant_is_warned_of() {
+        let dir = directory(&[("secret", "hunter2")]);
+        let warnings = |line| resolved(&dir, line, &[]).unwrap().warnings.join("; ");
+        assert_eq!(warnings(""), "");
+        assert!(warnings("--listen 0.0.0.0:6379").contains("no password"));
+        assert_eq!(warnings("--listen 0.0.0.0:6379 --requirepass-file DIR/secret"), "");
+        fs::set_permissions(dir.path().join("secret"), fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(warnings("--requirepass-file DIR/secret").contains("every user"));
+    }
+
+    #[test]
+    fn a_printed_file_gives_the_same_settings() {
+        let dir = directory(&[("secret", "hunter2")]);
+        let line = "--listen [::1]:0 --listen unix:/x --maxmemory 18446744073709551615 --slowlog-log-slower-than -1 \
+                    --enable-debug-command yes --admin off --data-dir a\"b --requirepass-file DIR/secret";
+        for line in ["", line] {
+            let first = resolved(&dir, line, &[]).unwrap().config;
+            fs::write(dir.path().join("printed.toml"), print_config(&first)).unwrap();
+            let second = resolved(&dir, "--config DIR/printed.toml", &[]).unwrap().config;
+            for setting in SETTINGS.iter().filter(|setting| setting.name != "config") {
+                assert_eq!(setting.kind.texts(&first), setting.kind.texts(&second), "{}", setting.name);
+            }
+        }
+    }
+}

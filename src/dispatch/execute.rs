@@ -268,16 +268,25 @@ impl Executor {
         counted.latency.record(nanos, 1);
         let slow_log = &self.ports.slow_log;
         if slow_log.threshold_micros().is_some_and(|threshold| nanos / 1_000 >= threshold) {
-            let words = request.iter().take(SLOW_WORDS);
             slow_log.add(SlowCommand {
                 at,
                 micros: nanos / 1_000,
-                words: words.map(|word| word[..word.len().min(SLOW_WORD_BYTES)].to_vec()).collect(),
+                words: slow_words(request, command),
                 address: session.client.address.clone(),
                 client_name: session.client.labels().name,
             });
         }
     }
+}
+
+/// The words of a slow command that are kept: of one that may hold a password, only its name.
+fn slow_words(request: Request<'_>, command: Command) -> Vec<Vec<u8>> {
+    if command.spec.flags.has(Flags::SECRET) {
+        let name = command.spec.name.split('|').map(|word| word.as_bytes().to_vec());
+        return name.chain([b"(redacted)".to_vec()]).collect();
+    }
+    let words = request.iter().take(SLOW_WORDS);
+    words.map(|word| word[..word.len().min(SLOW_WORD_BYTES)].to_vec()).collect()
 }
 
 /// What a handler's end comes to: an error takes the place of whatever was written.

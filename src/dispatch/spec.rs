@@ -146,6 +146,8 @@ impl Flags {
     pub const DANGEROUS: Self = Self(1 << 9);
     /// Runs even while clients are paused.
     pub const NO_PAUSE: Self = Self(1 << 10);
+    /// Its arguments may hold a password: they are never kept.
+    pub const SECRET: Self = Self(1 << 11);
 
     /// Both sets.
     #[must_use]

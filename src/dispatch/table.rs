@@ -85,6 +85,22 @@ impl CommandTable {
         subcommands.iter().find(is_called).copied()
     }
 
+    /// The command called `name`, where a subcommand is written with its container's name: `client|list`.
+    #[must_use]
+    pub fn find_full(&self, name: &[u8]) -> Option<Command> {
+        let Some(bar) = name.iter().position(|&byte| byte == b'|') else { return self.find(name) };
+        let container = self.find(&name[..bar])?;
+        self.find_subcommand(container, &name[bar + 1..])
+    }
+
+    /// As [`find_full`](Self::find_full), with the subcommands of a container behind it; empty for an unknown name.
+    #[must_use]
+    pub fn find_with_subcommands(&self, name: &[u8]) -> &[Command] {
+        let Some(command) = self.find_full(name) else { return &[] };
+        let first = usize::from(command.number);
+        &self.commands[first..=first + command.spec.subcommands.len()]
+    }
+
     /// All commands and subcommands, in the order of their numbers.
     #[must_use]
     pub fn all(&self) -> &[Command] {

@@ -9,6 +9,8 @@ mod memory;
 mod quota;
 mod server;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 use super::process::Process;
 

@@ -1,11 +1,11 @@
 //! RATE: units refill continuously into a bucket (the generic cell rate algorithm).
 //!
-//! The word is one point in time, in 2^-64 microseconds: when the bucket is full again. A unit costs
-//! `ceil(period / count)` of such time, so that units cost at least their share and whoever takes them one by one pays
-//! what one take of all pays; the bucket holds `burst` times that. So in any stretch at most
-//! `burst + elapsed / cost <= burst + count * elapsed / period` units are admitted, without exception by rounding, and
-//! a fresh bucket admits `burst` single units at once. (With 2^-32 microseconds the rounding of a cost could be seen
-//! at billions of units a second; the word has room for more.)
+//! The word is one point in time, when the bucket is full again: whole microseconds above, and below a rest in
+//! `1 / count` microseconds. In that measure a unit costs exactly `period`, so nothing is ever rounded: in any stretch at
+//! most `burst + count * elapsed / period` units are admitted, a fresh bucket admits `burst` single units at once, and
+//! after exactly one period `count` units are there again, also where `count` does not divide the period.
+//!
+//! Where a limit's count changes, a rest that was kept stands for another part of one microsecond.
 
 use std::num::NonZeroU64;
 
@@ -23,10 +23,6 @@ pub struct Rate {
     count: NonZeroU64,
     period: Period,
     burst: NonZeroU64,
-    /// The cost of a unit, the high and low half: derived from the others once, since the division takes longer than a
-    /// take. In halves, so that a limit is not aligned to 16 bytes.
-    cost_high: u64,
-    cost_low: u64,
 }
 
 impl Rate {
@@ -41,11 +37,9 @@ impl Rate {
         if refill > u128::from(Period::MAX.as_micros()) * u128::from(count) {
             return Err(LimitError::RefillTooLong { count, burst });
         }
-        let (cost_high, cost_low) =
-            halves((u128::from(period.as_micros()) << 64).div_ceil(u128::from(count)));
         let count = NonZeroU64::new(count).expect("it was checked above");
         let burst = NonZeroU64::new(burst).expect("it was checked above");
-        Ok(Self { count, period, burst, cost_high, cost_low })
+        Ok(Self { count, period, burst })
     }
 
     /// Units per period.
@@ -66,74 +60,68 @@ impl Rate {
         self.burst.get()
     }
 
-    /// The cost of one unit in 2^-64 us.
-    #[inline]
-    fn cost(&self) -> u128 {
-        (u128::from(self.cost_high) << 64) | u128::from(self.cost_low)
-    }
-
-    /// The cost of `amount <= burst` units: under 2^117, since a bucket fills within a hundred years (rounding up adds
-    /// at most `burst`).
+    /// The cost of `amount` units in `1 / count` us: under 2^115.
     #[inline]
     fn cost_of(&self, amount: u64) -> u128 {
-        self.cost() * u128::from(amount)
+        u128::from(amount) * u128::from(self.period.as_micros())
     }
 
-    /// What the bucket lacks at `now`, in 2^-64 us.
+    /// What the bucket lacks at `now`, in `1 / count` us: at most the cost of all it holds.
     #[inline]
     fn lacking(&self, word: u128, now: Timestamp) -> u128 {
-        word.saturating_sub(instant(now)).min(self.cost_of(self.burst()))
-    }
-
-    /// The largest `units` with `units * cost <= room`. The division by the cost is of 128 bits; dividing by the exact
-    /// share (`period / count`, a little less than the cost) is mostly of 64 and at most a little too high.
-    #[inline]
-    fn units_in(&self, room: u128) -> u64 {
-        let (high, low) = halves(room);
-        let count = u128::from(self.count());
-        let micros_of_count = u128::from(high) * count + ((u128::from(low) * count) >> 64);
-        if let Ok(micros_of_count) = u64::try_from(micros_of_count) {
-            let units = (micros_of_count / self.period.as_micros()).min(self.burst());
-            if self.cost_of(units) <= room {
-                return units;
-            }
-            if self.cost_of(units - 1) <= room {
-                return units - 1;
-            }
+        let (full_at, rest) = halves(word);
+        if full_at < now.as_micros() {
+            return 0;
         }
-        u64::try_from(room / self.cost()).unwrap_or(u64::MAX).min(self.burst())
+        let rest = rest.min(self.count() - 1);
+        let lacking = u128::from(full_at - now.as_micros()) * u128::from(self.count()) + u128::from(rest);
+        lacking.min(self.cost_of(self.burst()))
+    }
+
+    /// The word of a bucket that lacks `lacking` at `now`.
+    #[inline]
+    fn word(&self, lacking: u128, now: Timestamp) -> u128 {
+        let (micros, rest) = divide(lacking, self.count());
+        let full_at = now.plus_micros(u64::try_from(micros).unwrap_or(u64::MAX)).as_micros();
+        (u128::from(full_at) << 64) | u128::from(rest)
     }
 }
 
-/// `now` in 2^-64 us.
+/// Quotient and rest, in 64 bits where the dividend fits, since a 128-bit division takes several times as long.
 #[inline]
-fn instant(now: Timestamp) -> u128 {
-    u128::from(now.as_micros()) << 64
+fn divide(dividend: u128, divisor: u64) -> (u128, u64) {
+    if let Ok(small) = u64::try_from(dividend) {
+        return (u128::from(small / divisor), small % divisor);
+    }
+    let rest = dividend % u128::from(divisor);
+    (dividend / u128::from(divisor), u64::try_from(rest).expect("a rest is below its divisor"))
 }
 
-/// 2^-64 us as whole microseconds, rounded up.
+/// A duration in `1 / count` us as microseconds, rounded up.
 #[inline]
-fn micros_up(time: u128) -> u64 {
-    let (high, low) = halves(time);
-    high.saturating_add(u64::from(low != 0))
+fn micros_up(duration: u128, count: u64) -> u64 {
+    let (micros, rest) = divide(duration, count);
+    u64::try_from(micros).unwrap_or(u64::MAX).saturating_add(u64::from(rest > 0))
 }
 
 impl OneWord for Rate {
+    /// Time beyond what an empty bucket lacks is cut off.
     #[inline]
     fn settle(&self, word: u128, now: Timestamp, _: &mut SpanCache) -> u128 {
-        word.min(instant(now).saturating_add(self.cost_of(self.burst())))
+        word.min(self.word(self.cost_of(self.burst()), now))
     }
 
     #[inline]
     fn room(&self, word: u128, amount: u64, now: Timestamp, _: &mut SpanCache) -> Room {
         let room = self.cost_of(self.burst()) - self.lacking(word, now);
-        let available = self.units_in(room);
+        let (available, _) = divide(room, self.period.as_micros());
+        let available = u64::try_from(available).unwrap_or(u64::MAX);
         let retry = if amount <= available {
             Retry::Now
         } else if amount > self.burst() {
             Retry::Never
         } else {
-            Retry::AfterMicros(micros_up(self.cost_of(amount) - room))
+            Retry::AfterMicros(micros_up(self.cost_of(amount) - room, self.count()))
         };
         Room { available, retry }
     }
@@ -150,11 +138,61 @@ impl OneWord for Rate {
             return word;
         }
         let lacking = self.lacking(word, now) + self.cost_of(amount.min(self.burst()));
-        instant(now).saturating_add(lacking.min(self.cost_of(self.burst())))
+        self.word(lacking.min(self.cost_of(self.burst())), now)
     }
 
     #[inline]
     fn fresh_at(&self, word: u128, _: &mut SpanCache) -> Option<Timestamp> {
-        Some(Timestamp::from_micros(micros_up(word)))
+        let (full_at, rest) = halves(word);
+        Some(Timestamp::from_micros(full_at.saturating_add(u64::from(rest > 0))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_millis(1_795_176_000_000);
+
+    fn rate(count: u64, burst: u64) -> Rate {
+        let second = Period::from_secs(1).expect("a second is a period");
+        Rate::new(count, second, Some(burst)).expect("the numbers are in range")
+    }
+
+    #[test]
+    fn after_exactly_a_period_the_count_is_there_again() {
+        let cache = &mut SpanCache::default();
+        for count in [1, 3, 7, 30, 999_983, 7_000_000_000] {
+            let rate = rate(count, count);
+            let mut word = rate.charge(0, count, START, cache);
+            for second in 1..1_000 {
+                let now = START.plus_micros(second * 1_000_000);
+                let before = START.plus_micros(second * 1_000_000 - 1);
+                assert!(rate.room(word, count, before, cache).available < count, "{count}");
+                assert_eq!(rate.room(word, count, now, cache).available, count);
+                assert_eq!(rate.fresh_at(word, cache), Some(now));
+                word = rate.charge(word, count, now, cache);
+            }
+        }
+    }
+
+    #[test]
+    fn single_units_cost_what_they_cost_together() {
+        let cache = &mut SpanCache::default();
+        let rate = rate(7, 7);
+        let together = rate.charge(0, 7, START, cache);
+        let single = (0..7).fold(0, |word, _| rate.charge(word, 1, START, cache));
+        assert_eq!(single, together);
+        assert_eq!(rate.room(rate.charge(0, 6, START, cache), 1, START, cache).available, 1);
+    }
+
+    #[test]
+    fn a_count_that_changes_keeps_the_time_to_the_microsecond() {
+        let cache = &mut SpanCache::default();
+        let word = rate(7, 7).charge(0, 1, START, cache);
+        for count in [1, 2, 1_000] {
+            let after = rate(count, 10_000_000).fresh_at(word, cache).map(|at| at.micros_since(START));
+            assert_eq!(after, Some(142_858));
+        }
     }
 }

@@ -1,0 +1,31 @@
+//! CLIENT TRACKINGINFO: that tracking is off.
+
+use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Outcome, Spec};
+
+pub(super) static SPEC: Spec = Spec {
+    name: "client|trackinginfo",
+    syntax: "",
+    summary: "Answers the state of tracking, which is always off.",
+    group: Group::Connection,
+    since: "0.1.0",
+    complexity: "O(1)",
+    arity: Arity::Exactly(2),
+    flags: Flags::FAST.with(Flags::LOADING).with(Flags::NO_SCRIPT),
+    keys: Keys::NONE,
+    examples: &[],
+    subcommands: &[],
+    run,
+};
+
+fn run(context: &mut Context<'_>, _args: Args<'_>) -> Handled {
+    let reply = &mut context.reply;
+    reply.map(3);
+    reply.text("flags");
+    reply.set(1);
+    reply.text("off");
+    reply.text("redirect");
+    reply.integer(-1);
+    reply.text("prefixes");
+    reply.array(0);
+    Ok(Outcome::Reply)
+}
