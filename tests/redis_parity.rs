@@ -23,7 +23,7 @@ struct Redis {
 
 impl Redis {
     fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().expect("the surroundings of the test work");
         let socket = directory.path().join("redis.sock");
         let mut process = Command::new("redis-server")
             .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
@@ -35,15 +35,15 @@ impl Redis {
             .spawn()
             .expect("redis-server can be started; where it is missing: apt-get install redis-server");
         await_ready(&mut process);
-        let stream = UnixStream::connect(&socket).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let stream = UnixStream::connect(&socket).expect("the surroundings of the test work");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("the surroundings of the test work");
         Self { process, stream, _directory: directory }
     }
 
     fn call(&mut self, words: &[Vec<u8>]) -> Vec<u8> {
         let mut request = Vec::new();
         quotad::resp::write_request(&mut request, words);
-        self.stream.write_all(&request).unwrap();
+        self.stream.write_all(&request).expect("the surroundings of the test work");
         let mut reply = Vec::new();
         let mut buffer = [0; 65_536];
         while reply.is_empty() || decode(&reply).is_none() {
@@ -57,11 +57,11 @@ impl Redis {
 
 /// Reads the log up to the line that says so.
 fn await_ready(process: &mut Child) {
-    let mut log = process.stdout.take().unwrap();
+    let mut log = process.stdout.take().expect("the surroundings of the test work");
     let mut seen = String::new();
     let mut buffer = [0; 4_096];
     while !seen.contains("ready to accept connections") {
-        let count = log.read(&mut buffer).unwrap();
+        let count = log.read(&mut buffer).expect("the surroundings of the test work");
         assert!(count > 0, "redis-server ended: {seen}");
         seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
     }
@@ -141,7 +141,10 @@ fn words(line: &str) -> Vec<Vec<u8>> {
     let mut parser = quotad::resp::RequestParser::new();
     let input = format!("{line}\r\n");
     let limits = quotad::resp::RequestLimits::AUTHENTICATED_DEFAULT;
-    parser.parse(input.as_bytes(), &limits).unwrap().unwrap();
+    parser
+        .parse(input.as_bytes(), &limits)
+        .expect("the surroundings of the test work")
+        .expect("the surroundings of the test work");
     parser.request(input.as_bytes()).iter().map(<[u8]>::to_vec).collect()
 }
 
@@ -154,7 +157,7 @@ fn sorted(reply: &[u8]) -> Vec<String> {
         }
     }
     let mut parts = Vec::new();
-    collect(&decode(reply).unwrap().0, &mut parts);
+    collect(&decode(reply).expect("the surroundings of the test work").0, &mut parts);
     parts.sort();
     parts
 }
@@ -164,7 +167,7 @@ fn sorted(reply: &[u8]) -> Vec<String> {
 fn close(ours: &[u8], theirs: &[u8], tolerance: u64) -> bool {
     const NAMED: i64 = 4_000_000_000;
     const NAMED_MILLIS: i64 = 4_000_000_000_000;
-    let read = |reply: &[u8]| match decode(reply).unwrap().0 {
+    let read = |reply: &[u8]| match decode(reply).expect("the surroundings of the test work").0 {
         Reply::Integer(number) => number.parse::<i64>().ok(),
         _ => None,
     };

@@ -32,8 +32,8 @@ impl Random {
     }
 
     fn of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        let count = u64::try_from(choices.len()).unwrap();
-        choices[usize::try_from(self.next() % count).unwrap()]
+        let count = u64::try_from(choices.len()).expect("the surroundings of the test work");
+        choices[usize::try_from(self.next() % count).expect("the surroundings of the test work")]
     }
 
     fn word(&mut self, kind: char) -> &'static str {
