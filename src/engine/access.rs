@@ -386,3 +386,56 @@ impl<'t> Slot<'t> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::StringView;
+    use crate::engine::value::SHARED_FROM_BYTES;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+    fn string(engine: &Engine, key: &[u8]) -> Option<Vec<u8>> {
+        let read = |view: View<'_>| view.string().map(|string| string.with_bytes(<[u8]>::to_vec));
+        engine.peek(0, key, NOW, read).unwrap().flatten()
+    }
+
+    #[test]
+    fn bytes_that_become_an_integer_are_counted_in_again() {
+        let engine = Engine::new();
+        for (before, after) in [(&b"a1"[..], &b"11"[..]), (b"7", b"71"), (b"", b"5")] {
+            engine.edit(0, b"key", NOW, |slot| slot.put(Content::string(before), Expiry::NEVER)).unwrap();
+            let change = |bytes: &mut Vec<u8>| after.clone_into(bytes);
+            engine.edit(0, b"key", NOW, |slot| slot.change_bytes(change)).unwrap();
+            let integer = |view: View<'_>| matches!(view.string(), Some(StringView::Integer(_)));
+            assert_eq!(engine.peek(0, b"key", NOW, integer), Ok(Some(true)));
+            assert_eq!(string(&engine, b"key").as_deref(), Some(after));
+        }
+    }
+
+    #[test]
+    fn a_swap_answers_the_text_that_was_there() {
+        let engine = Engine::new();
+        let large = vec![b'x'; SHARED_FROM_BYTES + 1];
+        let swap = |content: Content, expiry: Expiry| {
+            engine.edit(0, b"key", NOW, |slot| slot.swap(content, expiry)).unwrap()
+        };
+        assert_eq!(swap(Content::string(&large), Expiry::NEVER), None);
+        assert_eq!(swap(Content::Integer(1), Expiry::NEVER), Some(Text::new(&large)));
+        assert_eq!(swap(Content::string(b"text"), Expiry::NEVER), None);
+        assert_eq!(swap(Content::Integer(1), Expiry::at_millis(1_000)), Some(Text::new(b"text")));
+        assert_eq!(string(&engine, b"key"), None);
+    }
+
+    #[test]
+    fn a_peek_at_many_keys_is_no_use_of_them() {
+        let engine = Engine::new();
+        engine.edit(0, b"key", NOW, |slot| slot.put(Content::Integer(1), Expiry::NEVER)).unwrap();
+        let later = NOW.plus_micros(5_000_000);
+        let idle = || engine.peek(0, b"key", later, |view| view.idle_secs(later)).unwrap();
+        engine.peek_many(0, &[b"key", b"absent"], later, |_, _| ()).unwrap();
+        assert_eq!(idle(), Some(5));
+        engine.read_many(0, &[b"key", b"absent"], later, |_, _| ()).unwrap();
+        assert_eq!(idle(), Some(0));
+    }
+}

@@ -119,7 +119,7 @@ const HELP_LINES: [&str; 15] = [
     "    Return the number of references of the value associated with the specified",
     "    <key>.",
     "HELP",
-    "    Print this help.",
+    "    Prints this help.",
 ];
 
 /// Strings up to this many bytes are called `embstr`, longer ones `raw`, as in Redis.

@@ -18,7 +18,7 @@ pub(super) static SPEC: Spec = Spec {
     run,
 };
 
-/// How many keys are tried before one is answered whose quota state has ended: such keys are swept in time.
+/// How many keys are tried while they turn out to be quota states that have ended, which are swept in time; then null is answered.
 const TRIES: usize = 100;
 
 fn run(context: &mut Context<'_>, _args: Args<'_>) -> Handled {
@@ -26,10 +26,11 @@ fn run(context: &mut Context<'_>, _args: Args<'_>) -> Handled {
     for _ in 0..TRIES {
         let random = context.scratch.random();
         chosen = context.engine().random_key(context.session.database, random, context.now);
-        match &chosen {
-            Some(key) if live::has_ended(context, key)? => {}
-            _ => break,
+        let Some(key) = &chosen else { break };
+        if !live::has_ended(context, key)? {
+            break;
         }
+        chosen = None;
     }
     match chosen {
         Some(key) => context.reply.bulk(&key),

@@ -24,8 +24,8 @@ pub(super) static SPEC: Spec = Spec {
         ),
         example(
             "QUOTA.PEEK team",
-            "1) 1) \"limit\"\n   2) \"requests:budget:day\"\n   3) \"maximum\"\n   4) (integer) 5\n   5) \"used\"\n   \
-             6) (integer) 2\n   7) \"remaining\"\n   8) (integer) 3\n   9) \"reset_ms\"\n   10) (integer) 43200000",
+            "1)  1) \"limit\"\n    2) \"requests:budget:day\"\n    3) \"maximum\"\n    4) (integer) 5\n    5) \"used\"\n    \
+             6) (integer) 2\n    7) \"remaining\"\n    8) (integer) 3\n    9) \"reset_ms\"\n   10) (integer) 43200000",
         )
         .resp3(
             "1) 1# \"limit\" => \"requests:budget:day\"\n   2# \"maximum\" => (integer) 5\n   3# \"used\" => (integer) 2\n   \

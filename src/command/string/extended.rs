@@ -147,7 +147,7 @@ impl Extended {
         let digits = match self.magnitude {
             Infinite => "inf".to_owned(),
             Finite { mantissa, exponent } => match u32::try_from(exponent) {
-                Ok(bits) => Natural::from(mantissa).shifted(bits).to_decimal(),
+                Ok(bits) => Natural::from(mantissa).shifted(bits).into_decimal(),
                 Err(_) => fraction(mantissa, exponent.unsigned_abs()),
             },
         };

@@ -79,7 +79,7 @@ impl Natural {
     }
 
     /// The decimal digits.
-    pub(super) fn to_decimal(mut self) -> String {
+    pub(super) fn into_decimal(mut self) -> String {
         let mut groups = Vec::new();
         while !self.words.is_empty() {
             let mut rest = 0_u128;
@@ -158,13 +158,13 @@ mod tests {
         for text in
             ["1", "18446744073709551616", "10000000000000000000000000000000000000000", "99999999999999999999"]
         {
-            assert_eq!(of_decimal(text).to_decimal(), text);
+            assert_eq!(of_decimal(text).into_decimal(), text);
         }
-        assert_eq!(Natural::default().to_decimal(), "0");
-        assert_eq!(Natural::from(7).times_ten_to(40).to_decimal(), format!("7{}", "0".repeat(40)));
+        assert_eq!(Natural::default().into_decimal(), "0");
+        assert_eq!(Natural::from(7).times_ten_to(40).into_decimal(), format!("7{}", "0".repeat(40)));
         assert_eq!(
-            Natural::from(1).shifted(200).to_decimal(),
-            (0..200).fold("1".to_owned(), |text, _| { of_decimal(&text).shifted(1).to_decimal() })
+            Natural::from(1).shifted(200).into_decimal(),
+            (0..200).fold("1".to_owned(), |text, _| { of_decimal(&text).shifted(1).into_decimal() })
         );
     }
 
