@@ -1,1 +1,24 @@
-//! app
+//! The wiring: a running server, made of all parts.
+//!
+//! **Owns** the start and the end, the background work and its pace, the ports' implementations, the log, INFO's lines.
+//! **Does not own** what any part does. **May use** everything; nothing uses it but `main.rs` and tests.
+
+mod addresses;
+mod assembly;
+mod background;
+mod facts;
+mod info;
+mod log;
+mod machine;
+mod no_truth;
+mod process;
+mod rates;
+mod run;
+mod serving;
+mod settings;
+mod signals;
+mod slow_log;
+mod start;
+mod sweep;
+pub use run::run;
+pub use start::{Addresses, End, Server, StartError, Surroundings};

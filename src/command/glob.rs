@@ -3,6 +3,10 @@
 /// Whether all of `text` matches `pattern`. Takes at most the product of their lengths: after a mismatch only the last star
 /// takes one byte more, since a match that needs an earlier star to take more exists only if one exists without.
 pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    if text.is_empty() {
+        // In Redis an empty key is matched by one star, but not by two.
+        return matches!(pattern, b"" | b"*");
+    }
     let (mut pattern_at, mut text_at) = (0, 0);
     let mut last_star = None;
     while let Some(&byte) = text.get(text_at) {
@@ -82,6 +86,9 @@ mod tests {
     fn patterns_match_as_in_redis() {
         check("", "", true);
         check("", "a", false);
+        check("*", "", true);
+        check("**", "", false);
+        check("**", "a", true);
         check("*", "anything", true);
         check("a*", "a", true);
         check("a*c", "abbc", true);

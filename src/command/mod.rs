@@ -6,9 +6,11 @@
 //! A new command is a file in its group's folder and a line in the group's table.
 
 mod connection;
+mod expiry;
 mod generic;
 mod glob;
 mod help;
+mod live;
 mod quota;
 mod server;
 mod string;

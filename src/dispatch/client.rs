@@ -72,6 +72,11 @@ impl ClientRecord {
         self.last_command.store(last_command.saturating_add(1), Ordering::Relaxed);
     }
 
+    /// Notes that the client was active without a turn: it took replies, or sent a part of a long request.
+    pub fn note_use(&self, now: Timestamp) {
+        self.last_used_micros.store(now.as_micros(), Ordering::Relaxed);
+    }
+
     /// Notes what the connection holds in buffers of its own.
     pub fn note_buffers(&self, input_bytes: usize, output_bytes: usize) {
         self.input_buffer_bytes.store(u32::try_from(input_bytes).unwrap_or(u32::MAX), Ordering::Relaxed);

@@ -44,3 +44,16 @@ impl From<Missing> for Stop {
         Self::Missing(missing)
     }
 }
+
+/// Lets the other clients of the thread run: long commands work in slices with this between them.
+pub async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return std::task::Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}

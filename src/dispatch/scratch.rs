@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::LimitMemo;
 use crate::metrics::{Metrics, WorkerMetrics};
 use crate::quota::SpanCache;
 
@@ -9,6 +10,8 @@ use crate::quota::SpanCache;
 pub struct Scratch {
     /// Calendar periods computed last.
     pub spans: SpanCache,
+    /// Inline limits parsed last.
+    pub limits: LimitMemo,
     /// The thread's own counters.
     pub metrics: Arc<WorkerMetrics>,
     /// Which subjects this turn denied.
@@ -38,6 +41,7 @@ impl Scratch {
         metrics.register(Arc::clone(&worker));
         Self {
             spans: SpanCache::default(),
+            limits: LimitMemo::default(),
             metrics: worker,
             denied: Sample::default(),
             asked: Sample::default(),

@@ -8,9 +8,10 @@ use super::residency::{Lookup, Missing, MissingKey};
 use super::shards::Place;
 use super::sync::RwLockWriteGuard;
 use super::table::{Table, content_of, copy_of, stored, take_string};
-use super::value::{Content, Text};
+use super::value::{Content, QuotaSlots, Text, canonical_integer};
 use super::view::View;
 use crate::clock::Timestamp;
+use crate::quota::SpanCache;
 
 impl Engine {
     /// Runs `read` on the entry of `key` under its shard's shared guard.
@@ -65,6 +66,31 @@ impl Engine {
         database: u8,
         keys: &[&[u8]],
         now: Timestamp,
+        read: impl FnMut(usize, Option<View<'_>>),
+    ) -> Result<(), Missing> {
+        self.look_at_many(database, keys, now, true, read)
+    }
+
+    /// As [`read_many`](Self::read_many), but the use is not noted.
+    ///
+    /// # Errors
+    /// [`Missing`] with all unknown keys; `read` was not run.
+    pub fn peek_many(
+        &self,
+        database: u8,
+        keys: &[&[u8]],
+        now: Timestamp,
+        read: impl FnMut(usize, Option<View<'_>>),
+    ) -> Result<(), Missing> {
+        self.look_at_many(database, keys, now, false, read)
+    }
+
+    fn look_at_many(
+        &self,
+        database: u8,
+        keys: &[&[u8]],
+        now: Timestamp,
+        touch: bool,
         mut read: impl FnMut(usize, Option<View<'_>>),
     ) -> Result<(), Missing> {
         let hashes: Vec<u64> = keys.iter().map(|key| self.hasher.hash(key)).collect();
@@ -87,7 +113,7 @@ impl Engine {
             let table = table(hash);
             let entry = table.find(hash, key).map(|slot| table.entry(slot));
             let view = entry.and_then(|entry| View::of(entry, &self.limits, now));
-            if let (Some(entry), true) = (entry, view.is_some()) {
+            if let (Some(entry), true) = (entry, touch && view.is_some()) {
                 entry.touch(now);
             }
             read(position, view);
@@ -253,19 +279,34 @@ impl<'t> Slot<'t> {
         self.view().is_some()
     }
 
+    /// Takes away a quota state that equals an absent one, so that the key counts as absent in what follows.
+    pub fn drop_ended(&mut self, cache: &mut SpanCache) {
+        if self.view().is_some_and(|view| view.has_ended(self.now, cache)) {
+            self.clear();
+        }
+    }
+
     /// Puts a value under the key, whatever was there.
     pub fn put(&mut self, content: Content, expiry: Expiry) {
+        self.swap(content, expiry);
+    }
+
+    /// As [`put`](Self::put); answers a text that was there, for the caller to free after the guard is gone.
+    pub fn swap(&mut self, content: Content, expiry: Expiry) -> Option<Text> {
         if expiry.has_passed(self.now) {
-            self.clear();
-            return;
+            return self.remove().and_then(|(content, _)| content.into_text());
         }
         let (value, word) = stored(content, expiry, &self.engine.limits);
         match self.found {
-            Some(slot) => self.table.replace(slot, value, word),
+            Some(slot) => match self.table.replace(slot, value, word) {
+                Value::Text(text) => Some(*text),
+                _ => None,
+            },
             None => {
                 let slot = self.table.insert(&self.engine.hasher, self.hash, self.key, value, word);
                 self.table.entry(slot).touch(self.now);
                 self.found = Some(slot);
+                None
             }
         }
     }
@@ -302,7 +343,12 @@ impl<'t> Slot<'t> {
             None => (Content::Text(Text::new(b"")), Expiry::NEVER),
         };
         let (result, content) = match content {
-            Content::Text(mut text) => (text.change(change), Content::Text(text)),
+            Content::Text(mut text) => {
+                let result = text.change(change);
+                let content =
+                    canonical_integer(text.as_bytes()).map_or(Content::Text(text), Content::Integer);
+                (result, content)
+            }
             Content::Integer(integer) => {
                 let mut bytes = itoa::Buffer::new().format(integer).as_bytes().to_vec();
                 let result = change(&mut bytes);
@@ -312,6 +358,15 @@ impl<'t> Slot<'t> {
         };
         self.put(content, expiry);
         Some(result)
+    }
+
+    /// Changes the limits of a subject in place; `None` where the value is none or a single word.
+    pub(super) fn change_quotas<R>(&mut self, change: impl FnOnce(&mut QuotaSlots) -> R) -> Option<R> {
+        let slot = self.found?;
+        self.table.change(slot, |entry| match &mut entry.value {
+            Value::Quotas(slots) => Some(change(slots)),
+            _ => None,
+        })
     }
 
     /// Takes the string out of its entry, to be put back changed.

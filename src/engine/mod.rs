@@ -18,9 +18,15 @@ mod slab;
 mod sweep;
 mod sync;
 mod table;
+mod take;
 mod throttle;
 pub mod value;
 mod view;
+
+#[cfg(all(test, shuttle))]
+mod interleavings;
+#[cfg(test)]
+mod tests;
 
 use std::hash::BuildHasher;
 use std::sync::atomic::AtomicU64;
@@ -34,6 +40,7 @@ pub use memory::MemoryReport;
 pub use residency::{Lookup, Missing, MissingKey};
 pub use scan::{Cursor, ScanPage};
 pub use sweep::{SweepCursor, SweepReport};
+pub use take::{Charge, NumberedLimit, TakeError};
 pub use throttle::ThrottleRefusal;
 pub use view::{StringView, View};
 

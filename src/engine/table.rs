@@ -63,14 +63,15 @@ impl Table {
         slot
     }
 
-    /// Puts another value under the key at `slot`.
-    pub(super) fn replace(&mut self, slot: u32, value: Value, word: u128) {
+    /// Puts another value under the key at `slot`; answers the one that was there.
+    pub(super) fn replace(&mut self, slot: u32, value: Value, word: u128) -> Value {
         self.known_absent -= usize::from(self.slab.entry(slot).is_known_absent());
-        self.change(slot, |entry| {
-            entry.value = value;
+        let replaced = self.change(slot, |entry| {
             *entry.word.get_mut() = word;
+            std::mem::replace(&mut entry.value, value)
         });
         self.known_absent += usize::from(self.slab.entry(slot).is_known_absent());
+        replaced
     }
 
     /// Changes the value at `slot` in place.

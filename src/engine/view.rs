@@ -98,6 +98,12 @@ impl<'a> View<'a> {
         self.entry.fresh_at(self.limits, cache)
     }
 
+    /// Whether this is a quota state that equals an absent one by now; it is swept in time.
+    #[must_use]
+    pub fn has_ended(&self, now: Timestamp, cache: &mut SpanCache) -> bool {
+        matches!(self.fresh_at(cache), Freshness::At(end) if end <= now)
+    }
+
     /// The limits of a subject with their states; empty for other types.
     #[must_use]
     pub fn quota_slots(&self) -> Vec<QuotaSlot> {

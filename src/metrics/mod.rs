@@ -32,6 +32,8 @@ pub struct ServerMetrics {
     pub connections_received: Gauge,
     /// Connections refused over `maxclients`.
     pub connections_rejected: Gauge,
+    /// Connections closed because a command panicked.
+    pub panics: Gauge,
     /// Connections open now.
     pub connections_open: Gauge,
     /// Times the wall clock was found over a second away from the server's.

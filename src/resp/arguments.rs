@@ -170,7 +170,6 @@ impl Spans {
     }
 
     /// How many bytes are allocated beside the parser itself.
-    #[cfg(test)]
     pub(super) fn allocated_bytes(&self) -> usize {
         self.spill.as_ref().map_or(0, |spill| {
             size_of::<Spill>() + spill.spans.capacity() * size_of::<Span>() + spill.text.capacity()
@@ -308,3 +307,66 @@ impl DoubleEndedIterator for Arguments<'_> {
 }
 
 impl ExactSizeIterator for Arguments<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The spans of blank-free words that lie one behind the other, each a byte longer than the one before.
+    fn spans(count: usize) -> (Vec<u8>, Spans) {
+        let (mut text, mut spans) = (Vec::new(), Spans::new());
+        for length in 0..count {
+            spans.push(Span::new(text.len(), length));
+            text.resize(text.len() + length, b'a');
+        }
+        (text, spans)
+    }
+
+    fn check_amount(count: usize) {
+        let (text, spans) = spans(count);
+        let request = spans.request(&text);
+        assert_eq!(request.len(), count);
+        assert_eq!(request.iter().len(), count);
+        assert_eq!(request.is_empty(), count == 0);
+        assert_eq!(request.get(count), None);
+        for (index, argument) in request.iter().enumerate() {
+            assert_eq!(argument.len(), index);
+            assert_eq!(request.arg(index), argument);
+        }
+        assert!(request.iter().rev().map(<[u8]>::len).eq((0..count).rev()));
+    }
+
+    #[test]
+    fn any_amount_of_arguments_is_read_in_order() {
+        for count in [0, 1, INLINE_SPANS - 1, INLINE_SPANS, INLINE_SPANS + 1, 2 * INLINE_SPANS, 500] {
+            check_amount(count);
+        }
+    }
+
+    #[test]
+    fn a_request_without_arguments_has_an_empty_name() {
+        assert_eq!(Spans::new().request(b"").name(), b"");
+    }
+
+    #[test]
+    fn what_was_spilled_does_not_show_in_the_next_request() {
+        let (_, mut spans) = spans(INLINE_SPANS + 5);
+        assert!(spans.allocated_bytes() > 0);
+        spans.clear();
+        spans.push(Span::new(1, 2));
+        assert_eq!(spans.request(b"abcd").iter().collect::<Vec<_>>(), [b"bc"]);
+        spans.shrink(true);
+        assert_eq!(spans.request(b"abcd").name(), b"bc");
+        spans.shrink(false);
+        assert!(spans.request(b"abcd").is_empty());
+        assert_eq!(spans.allocated_bytes(), 0);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_shown_escaped() {
+        let mut spans = Spans::new();
+        spans.push(Span::new(0, 3));
+        spans.push(Span::new(3, 1));
+        assert_eq!(format!("{:?}", spans.request(b"GET\xff")), r#"["GET", "\xff"]"#);
+    }
+}

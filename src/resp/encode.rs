@@ -1,36 +1,7 @@
 //! Writes replies straight into an output buffer, in the form of the protocol that the connection speaks.
 
 use super::double::write_double;
-
-/// The version of the protocol that a connection speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Protocol {
-    /// What every connection begins with.
-    #[default]
-    Resp2,
-    /// What a connection speaks after `HELLO 3`: with maps, sets, booleans, doubles and pushes.
-    Resp3,
-}
-
-/// What a verbatim string is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VerbatimFormat {
-    /// `txt`: plain text.
-    Text,
-    /// `mkd`: Markdown.
-    Markdown,
-}
-
-impl VerbatimFormat {
-    /// The three letters on the wire.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Text => "txt",
-            Self::Markdown => "mkd",
-        }
-    }
-}
+use super::protocol::{Protocol, VerbatimFormat};
 
 /// A place in the output to which [`ReplyWriter::truncate`] can go back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,27 +11,17 @@ pub struct Mark {
     owed: i128,
 }
 
-/// An aggregate whose length is not known yet; [`ReplyWriter::finish_array`] or its like must end it.
-#[derive(Debug)]
-#[must_use = "the array has no header until it is finished"]
-pub struct Deferred {
-    position: usize,
-}
-
-/// The header of an aggregate with up to nine elements; a deferred one has this many bytes set aside.
-const SHORT_HEADER_BYTES: usize = 4;
-
 /// Writes replies to the end of a buffer.
 ///
 /// Elements follow their aggregate: after `array(2)` come two more calls. In debug builds the writer counts what is
 /// owed, and [`ReplyWriter::end`] asserts that exactly one whole reply was written since [`ReplyWriter::begin`].
 #[derive(Debug)]
 pub struct ReplyWriter<'a> {
-    buffer: &'a mut Vec<u8>,
+    pub(super) buffer: &'a mut Vec<u8>,
     protocol: Protocol,
     /// How many elements are still owed; wide enough that no announced length overflows it.
     #[cfg(debug_assertions)]
-    owed: i128,
+    pub(super) owed: i128,
 }
 
 impl<'a> ReplyWriter<'a> {
@@ -265,61 +226,6 @@ impl<'a> ReplyWriter<'a> {
         }
     }
 
-    /// An array; `count` elements follow.
-    #[inline]
-    pub fn array(&mut self, count: usize) {
-        self.aggregate(b'*', count, 1);
-    }
-
-    /// A map; `count` keys, each followed by its value, follow. In RESP2 an array of twice as many elements.
-    #[inline]
-    pub fn map(&mut self, count: usize) {
-        match self.protocol {
-            Protocol::Resp2 => self.aggregate(b'*', count.saturating_mul(2), 1),
-            Protocol::Resp3 => self.aggregate(b'%', count, 2),
-        }
-    }
-
-    /// A set; `count` elements follow, each another. In RESP2 an array.
-    pub fn set(&mut self, count: usize) {
-        match self.protocol {
-            Protocol::Resp2 => self.array(count),
-            Protocol::Resp3 => self.aggregate(b'~', count, 1),
-        }
-    }
-
-    /// A push, which is no reply to a request; `count` elements follow. In RESP2 an array.
-    pub fn push(&mut self, count: usize) {
-        match self.protocol {
-            Protocol::Resp2 => self.array(count),
-            Protocol::Resp3 => self.aggregate(b'>', count, 1),
-        }
-    }
-
-    /// An array whose length only [`ReplyWriter::finish_array`] tells, after its elements were written.
-    pub fn deferred_array(&mut self) -> Deferred {
-        self.deferred()
-    }
-
-    /// Ends an array with the `count` elements that were written since it was begun. Moves their bytes if there are
-    /// more than nine, so nested arrays that are all deferred cost once per level.
-    pub fn finish_array(&mut self, deferred: Deferred, count: usize) {
-        self.finish(deferred, b'*', count, 1);
-    }
-
-    /// A map whose length only [`ReplyWriter::finish_map`] tells.
-    pub fn deferred_map(&mut self) -> Deferred {
-        self.deferred()
-    }
-
-    /// Ends a map with the `count` keys and as many values that were written since it was begun.
-    pub fn finish_map(&mut self, deferred: Deferred, count: usize) {
-        match self.protocol {
-            Protocol::Resp2 => self.finish(deferred, b'*', count.saturating_mul(2), 1),
-            Protocol::Resp3 => self.finish(deferred, b'%', count, 2),
-        }
-    }
-
     /// Bytes that are one whole reply already, in the protocol that is spoken.
     pub fn raw_reply(&mut self, bytes: &[u8]) {
         self.element();
@@ -328,56 +234,15 @@ impl<'a> ReplyWriter<'a> {
 
     /// Counts one element as written.
     #[inline]
-    fn element(&mut self) {
+    pub(super) fn element(&mut self) {
         #[cfg(debug_assertions)]
         {
             self.owed -= 1;
         }
     }
 
-    /// Counts elements as owed: `count` times `parts`.
     #[inline]
-    #[cfg_attr(not(debug_assertions), expect(unused_variables, reason = "only debug builds count"))]
-    fn owe(&mut self, count: usize, parts: u8) {
-        #[cfg(debug_assertions)]
-        {
-            self.owed += i128::try_from(count).unwrap_or(i128::MAX / 4) * i128::from(parts);
-        }
-    }
-
-    #[inline]
-    fn aggregate(&mut self, kind: u8, count: usize, parts: u8) {
-        self.element();
-        self.owe(count, parts);
-        self.header(kind, count);
-    }
-
-    fn deferred(&mut self) -> Deferred {
-        self.element();
-        let position = self.buffer.len();
-        self.buffer.extend_from_slice(&[0; SHORT_HEADER_BYTES]);
-        Deferred { position }
-    }
-
-    #[expect(clippy::needless_pass_by_value, reason = "an aggregate is finished once")]
-    fn finish(&mut self, deferred: Deferred, kind: u8, count: usize, parts: u8) {
-        self.owe(count, parts);
-        let body = deferred.position + SHORT_HEADER_BYTES..self.buffer.len();
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(count).as_bytes();
-        let growth = digits.len() - 1;
-        if growth > 0 {
-            self.buffer.resize(body.end + growth, 0);
-            self.buffer.copy_within(body.clone(), body.start + growth);
-        }
-        let header = &mut self.buffer[deferred.position..body.start + growth];
-        header[0] = kind;
-        header[1..=digits.len()].copy_from_slice(digits);
-        header[1 + digits.len()..].copy_from_slice(b"\r\n");
-    }
-
-    #[inline]
-    fn header(&mut self, kind: u8, count: usize) {
+    pub(super) fn header(&mut self, kind: u8, count: usize) {
         if let Ok(digit @ 0..=9) = u8::try_from(count) {
             self.buffer.extend_from_slice(&[kind, b'0' + digit, b'\r', b'\n']);
         } else {
@@ -418,5 +283,133 @@ pub fn write_request<Argument: AsRef<[u8]>>(buffer: &mut Vec<u8>, arguments: &[A
     writer.array(arguments.len());
     for argument in arguments {
         writer.bulk(argument.as_ref());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(write: impl Fn(&mut ReplyWriter<'_>), resp2: &str, resp3: &str) {
+        for (protocol, expected) in [(Protocol::Resp2, resp2), (Protocol::Resp3, resp3)] {
+            let mut bytes = Vec::new();
+            let mut writer = ReplyWriter::new(&mut bytes, protocol);
+            writer.begin();
+            write(&mut writer);
+            writer.end();
+            assert_eq!(bytes.escape_ascii().to_string(), expected.as_bytes().escape_ascii().to_string());
+        }
+    }
+
+    fn check_both(write: impl Fn(&mut ReplyWriter<'_>), expected: &str) {
+        check(write, expected, expected);
+    }
+
+    #[test]
+    fn integers() {
+        for value in [0, 9, 10, 11, 255, 256, -1, -9, 1_234_567_890, i64::MAX, i64::MIN] {
+            check_both(|writer| writer.integer(value), &format!(":{value}\r\n"));
+        }
+        check_both(|writer| writer.amount(7), ":7\r\n");
+        check_both(|writer| writer.amount(u64::MAX), ":9223372036854775807\r\n");
+        check_both(|writer| writer.count(usize::MAX), ":9223372036854775807\r\n");
+        check(|writer| writer.boolean(true), ":1\r\n", "#t\r\n");
+        check(|writer| writer.boolean(false), ":0\r\n", "#f\r\n");
+        check(
+            |writer| writer.big_number("-12345678901234567890"),
+            "$21\r\n-12345678901234567890\r\n",
+            "(-12345678901234567890\r\n",
+        );
+    }
+
+    #[test]
+    fn strings() {
+        check_both(|writer| writer.ok(), "+OK\r\n");
+        check_both(|writer| writer.simple("PONG"), "+PONG\r\n");
+        check_both(|writer| writer.bulk(b""), "$0\r\n\r\n");
+        check_both(|writer| writer.bulk(b"a\r\nb\0"), "$5\r\na\r\nb\0\r\n");
+        check_both(|writer| writer.text("0123456789"), "$10\r\n0123456789\r\n");
+        check(|writer| writer.verbatim(VerbatimFormat::Text, "some"), "$4\r\nsome\r\n", "=8\r\ntxt:some\r\n");
+        check(|writer| writer.verbatim(VerbatimFormat::Markdown, ""), "$0\r\n\r\n", "=4\r\nmkd:\r\n");
+        check_both(|writer| writer.raw_reply(b":1\r\n"), ":1\r\n");
+    }
+
+    #[test]
+    fn a_line_stays_one_line() {
+        check_both(|writer| writer.error("ERR text"), "-ERR text\r\n");
+        check_both(|writer| writer.error("ERR 'a\r\n+OK\r\n'"), "-ERR 'a  +OK  '\r\n");
+        check_both(|writer| writer.simple("a\nb"), "+a b\r\n");
+    }
+
+    #[test]
+    fn nothing() {
+        check(|writer| writer.null(), "$-1\r\n", "_\r\n");
+        check(|writer| writer.null_array(), "*-1\r\n", "_\r\n");
+    }
+
+    #[test]
+    fn doubles() {
+        check(|writer| writer.double(3.1), "$3\r\n3.1\r\n", ",3.1\r\n");
+        check(|writer| writer.double(1e300), "$6\r\n1e+300\r\n", ",1e+300\r\n");
+        check(|writer| writer.double(f64::INFINITY), "$3\r\ninf\r\n", ",inf\r\n");
+        check(|writer| writer.double(f64::NEG_INFINITY), "$4\r\n-inf\r\n", ",-inf\r\n");
+        check(|writer| writer.double(f64::NAN), "$3\r\nnan\r\n", ",nan\r\n");
+    }
+
+    #[test]
+    fn what_is_taken_back_is_not_owed() {
+        let mut bytes = b":1\r\n".to_vec();
+        let mut writer = ReplyWriter::new(&mut bytes, Protocol::Resp2);
+        writer.begin();
+        let mark = writer.mark();
+        writer.array(3);
+        writer.ok();
+        assert_eq!(writer.len(), 13);
+        writer.truncate(mark);
+        writer.error("ERR undone");
+        writer.end();
+        assert_eq!(bytes, b":1\r\n-ERR undone\r\n");
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "left out")]
+    fn a_missing_element_is_noticed() {
+        let mut bytes = Vec::new();
+        let mut writer = ReplyWriter::new(&mut bytes, Protocol::Resp2);
+        writer.begin();
+        writer.array(2);
+        writer.ok();
+        writer.end();
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "too many")]
+    fn a_second_reply_is_noticed() {
+        let mut bytes = Vec::new();
+        let mut writer = ReplyWriter::new(&mut bytes, Protocol::Resp2);
+        writer.begin();
+        writer.ok();
+        writer.ok();
+        writer.end();
+    }
+
+    #[test]
+    fn the_protocol_changes_where_it_is_told_to() {
+        let mut bytes = Vec::new();
+        let mut writer = ReplyWriter::new(&mut bytes, Protocol::default());
+        writer.null();
+        writer.set_protocol(Protocol::Resp3);
+        writer.null();
+        assert_eq!(writer.protocol(), Protocol::Resp3);
+        assert_eq!(bytes, b"$-1\r\n_\r\n");
+    }
+
+    #[test]
+    fn requests() {
+        let mut bytes = Vec::new();
+        write_request(&mut bytes, &["GET", "a key"]);
+        assert_eq!(bytes, b"*2\r\n$3\r\nGET\r\n$5\r\na key\r\n");
     }
 }

@@ -10,18 +10,25 @@
 //! Invariants: whatever the bytes, the parser neither panics nor recurses; how the bytes were split over reads never
 //! changes what is read; memory grows with the bytes that arrived, never with a length that was announced.
 
+mod aggregate;
 mod arguments;
+mod decimal;
 mod double;
 mod encode;
 mod error;
 mod inline;
 mod limits;
+mod protocol;
+#[cfg(test)]
+mod reference;
 mod reply;
 mod request;
 
+pub use aggregate::Deferred;
 pub use arguments::{Arguments, Request};
-pub use encode::{Deferred, Mark, Protocol, ReplyWriter, VerbatimFormat, write_request};
+pub use encode::{Mark, ReplyWriter, write_request};
 pub use error::ProtocolError;
 pub use limits::RequestLimits;
+pub use protocol::{Protocol, VerbatimFormat};
 pub use reply::Reply;
 pub use request::RequestParser;

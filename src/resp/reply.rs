@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::encode::{ReplyWriter, VerbatimFormat};
+use super::encode::ReplyWriter;
+use super::protocol::VerbatimFormat;
 
 /// One reply with everything in it. Handlers write with [`ReplyWriter`] directly; this is for the rest.
 ///
@@ -95,5 +96,91 @@ impl Reply {
 fn write_all(elements: &[Reply], writer: &mut ReplyWriter<'_>) {
     for element in elements {
         element.write_to(writer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::resp::Protocol;
+    use crate::resp::reference::{check, encode};
+
+    #[test]
+    fn each_kind_is_what_the_reference_reads() {
+        let replies = [
+            Reply::Ok,
+            Reply::Simple("PONG".into()),
+            Reply::Error("ERR a\r\nb".into()),
+            Reply::Integer(i64::MIN),
+            Reply::text(""),
+            Reply::Bulk((0..=u8::MAX).collect()),
+            Reply::Verbatim(VerbatimFormat::Text, "a\r\nb".into()),
+            Reply::Verbatim(VerbatimFormat::Markdown, String::new()),
+            Reply::Null,
+            Reply::NullArray,
+            Reply::Boolean(true),
+            Reply::Double(-0.0),
+            Reply::Double(f64::NAN),
+            Reply::Double(f64::NEG_INFINITY),
+            Reply::BigNumber("-123456789012345678901234567890".into()),
+            Reply::Array(Vec::new()),
+            Reply::Map(Vec::new()),
+            Reply::Set(vec![Reply::Integer(1), Reply::text("1")]),
+            Reply::Push(vec![Reply::text("message")]),
+        ];
+        for reply in &replies {
+            check(reply);
+        }
+        check(&Reply::Array(replies.to_vec()));
+    }
+
+    #[test]
+    fn only_errors_are_errors() {
+        assert!(Reply::Error("ERR".into()).is_error());
+        assert!(!Reply::Array(vec![Reply::Error("ERR".into())]).is_error());
+    }
+
+    #[test]
+    fn a_map_is_flat_in_the_old_protocol() {
+        let map = Reply::Map(vec![(Reply::text("a"), Reply::Boolean(true))]);
+        assert_eq!(encode(&map, Protocol::Resp2), b"*2\r\n$1\r\na\r\n:1\r\n");
+        assert_eq!(encode(&map, Protocol::Resp3), b"%1\r\n$1\r\na\r\n#t\r\n");
+    }
+
+    /// Any tree. Keys of maps and members of sets differ, as the protocol demands.
+    fn tree() -> impl Strategy<Value = Reply> {
+        let leaf = prop_oneof![
+            Just(Reply::Ok),
+            Just(Reply::Null),
+            Just(Reply::NullArray),
+            any::<String>().prop_map(|text| Reply::Simple(text.into())),
+            any::<String>().prop_map(|text| Reply::Error(text.into())),
+            any::<i64>().prop_map(Reply::Integer),
+            prop::collection::vec(any::<u8>(), 0..300).prop_map(Reply::Bulk),
+            any::<String>().prop_map(|text| Reply::Verbatim(VerbatimFormat::Text, text)),
+            any::<bool>().prop_map(Reply::Boolean),
+            any::<u64>().prop_map(|bits| Reply::Double(f64::from_bits(bits))),
+            "-?[1-9][0-9]{0,40}".prop_map(Reply::BigNumber),
+            prop::collection::btree_set(any::<i64>(), 0..20)
+                .prop_map(|members| Reply::Set(members.into_iter().map(Reply::Integer).collect())),
+        ];
+        leaf.prop_recursive(4, 64, 12, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..12).prop_map(Reply::Array),
+                prop::collection::vec(inner.clone(), 0..12).prop_map(Reply::Push),
+                prop::collection::btree_map("[a-z]{0,4}", inner, 0..12).prop_map(|pairs| {
+                    Reply::Map(pairs.into_iter().map(|(key, value)| (Reply::text(&key), value)).collect())
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_tree_is_what_the_reference_reads(reply in tree()) {
+            check(&reply);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Reads requests from bytes: a flat parser that goes on at the byte where it stopped.
 
 use super::arguments::{Request, Span, Spans};
+use super::decimal::decimal;
 use super::error::ProtocolError;
 use super::inline;
 use super::limits::RequestLimits;
@@ -35,8 +36,9 @@ pub struct RequestParser {
     pending: u32,
     /// Where the line or bulk string begins that is being read.
     position: usize,
-    /// How many bytes from `position` on are known not to end the line.
-    scanned_bytes: usize,
+    /// Up to where no line end was found. Counted from the beginning of the buffer, so that it is harmless once
+    /// `position` has gone past it.
+    searched_to: usize,
     /// How many bytes the bulk string being read lacked at the last call.
     missing_bytes: usize,
     spans: Spans,
@@ -50,7 +52,7 @@ impl RequestParser {
             stage: Stage::Start,
             pending: 0,
             position: 0,
-            scanned_bytes: 0,
+            searched_to: 0,
             missing_bytes: 0,
             spans: Spans::new(),
         }
@@ -71,7 +73,7 @@ impl RequestParser {
             self.spans.clear();
             match buffer {
                 [] => return Ok(None),
-                // Only counts that no limit refuses: before authentication, ten arguments are allowed.
+                // Nearly every request; what a limit refuses is left to the general way, which knows the text.
                 &[b'*', digit @ b'1'..=b'9', b'\r', b'\n', ..]
                     if u32::from(digit - b'0') <= limits.max_arguments =>
                 {
@@ -117,10 +119,16 @@ impl RequestParser {
         self.spans.shrink(!self.is_idle());
     }
 
+    /// How many bytes are allocated beside the parser itself.
+    #[must_use]
+    pub fn allocated_bytes(&self) -> usize {
+        self.spans.allocated_bytes()
+    }
+
     fn complete(&mut self, length: usize) -> Option<usize> {
         self.stage = Stage::Start;
         self.position = 0;
-        self.scanned_bytes = 0;
+        self.searched_to = 0;
         Some(length)
     }
 
@@ -226,23 +234,21 @@ impl RequestParser {
     fn number_line(&mut self, buffer: &[u8], limits: &RequestLimits) -> Line {
         let line = buffer.get(self.position..).unwrap_or_default();
         let searched = line.get(..=limits.max_inline_bytes).unwrap_or(line);
-        let Some(found) = memchr::memchr(b'\r', &searched[self.scanned_bytes..]) else {
-            self.scanned_bytes = searched.len();
+        let known = self.searched_to.saturating_sub(self.position).min(searched.len());
+        let Some(found) = memchr::memchr(b'\r', &searched[known..]) else {
+            self.searched_to = self.position + searched.len();
             return if searched.len() > limits.max_inline_bytes { Line::TooLong } else { Line::Incomplete };
         };
-        let length = self.scanned_bytes + found;
+        let length = known + found;
         match line.get(length + 1) {
             None => {
-                self.scanned_bytes = length;
+                self.searched_to = self.position + length;
                 Line::Incomplete
             }
-            Some(b'\n') => {
-                self.scanned_bytes = 0;
-                match line.get(1..length).and_then(decimal) {
-                    Some(number) => Line::Number { number, behind: self.position + length + LINE_END.len() },
-                    None => Line::Malformed,
-                }
-            }
+            Some(b'\n') => match line.get(1..length).and_then(decimal) {
+                Some(number) => Line::Number { number, behind: self.position + length + LINE_END.len() },
+                None => Line::Malformed,
+            },
             Some(_) => Line::Malformed,
         }
     }
@@ -258,24 +264,19 @@ impl RequestParser {
             return Err(ProtocolError::TlsHello);
         }
         let searched = buffer.get(..=limits.max_inline_bytes).unwrap_or(buffer);
-        let Some(found) = memchr::memchr(b'\n', &searched[self.scanned_bytes..]) else {
-            self.scanned_bytes = searched.len();
+        let known = self.searched_to.min(searched.len());
+        let Some(found) = memchr::memchr(b'\n', &searched[known..]) else {
+            self.searched_to = searched.len();
             return if searched.len() > limits.max_inline_bytes {
                 Err(ProtocolError::TooBigInlineRequest)
             } else {
                 Ok(None)
             };
         };
-        let length = self.scanned_bytes + found;
+        let length = known + found;
         let line = &buffer[..length];
         inline::split(line.strip_suffix(b"\r").unwrap_or(line), &mut self.spans)?;
         Ok(self.complete(length + 1))
-    }
-
-    /// How many bytes are allocated beside the parser itself.
-    #[cfg(test)]
-    fn allocated_bytes(&self) -> usize {
-        self.spans.allocated_bytes()
     }
 }
 
@@ -302,24 +303,163 @@ fn refused_length(length: usize, limits: &RequestLimits) -> ProtocolError {
     }
 }
 
-/// A decimal number as Redis's `string2ll` takes it: no plus sign, blank or leading zero, no `-0`, within 64 bits.
-fn decimal(text: &[u8]) -> Option<i64> {
-    let (is_negative, digits) = match text {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    if digits == b"0" && !is_negative {
-        return Some(0);
+#[cfg(test)]
+mod laws;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEFAULT: RequestLimits = RequestLimits::AUTHENTICATED_DEFAULT;
+
+    /// The requests and, at the end, the error or the bytes left over, of the whole input at once.
+    pub(super) fn read(
+        input: &[u8],
+        limits: &RequestLimits,
+    ) -> (Vec<Vec<Vec<u8>>>, Result<usize, ProtocolError>) {
+        let mut parser = RequestParser::new();
+        let (mut requests, mut rest) = (Vec::new(), input);
+        loop {
+            match parser.parse(rest, limits) {
+                Ok(Some(length)) => {
+                    assert!(parser.is_idle());
+                    requests.push(parser.request(rest).iter().map(<[u8]>::to_vec).collect());
+                    rest = &rest[length..];
+                }
+                Ok(None) => return (requests, Ok(rest.len())),
+                Err(error) => return (requests, Err(error)),
+            }
+        }
     }
-    if !matches!(digits.first(), Some(b'1'..=b'9')) {
-        return None;
+
+    fn check(input: &[u8], expected: &[&[&[u8]]]) {
+        let (requests, rest) = read(input, &DEFAULT);
+        assert_eq!(requests, expected, "{}", input.escape_ascii());
+        assert_eq!(rest, Ok(0), "{}", input.escape_ascii());
     }
-    digits.iter().try_fold(0_i64, |number, byte| {
-        let digit = match byte {
-            b'0'..=b'9' => i64::from(byte - b'0'),
-            _ => return None,
-        };
-        let shifted = number.checked_mul(10)?;
-        if is_negative { shifted.checked_sub(digit) } else { shifted.checked_add(digit) }
-    })
+
+    fn check_incomplete(input: &[u8]) {
+        assert_eq!(read(input, &DEFAULT), (vec![], Ok(input.len())), "{}", input.escape_ascii());
+    }
+
+    pub(super) fn check_error(input: &[u8], limits: &RequestLimits, expected: ProtocolError) {
+        assert_eq!(read(input, limits).1, Err(expected), "{}", input.escape_ascii());
+    }
+
+    pub(super) fn check_allowed(input: &[u8], limits: &RequestLimits) {
+        assert!(read(input, limits).1.is_ok(), "{}", input.escape_ascii());
+    }
+
+    #[test]
+    fn arrays_of_bulk_strings() {
+        check(b"*1\r\n$4\r\nPING\r\n", &[&[b"PING"]]);
+        check(b"*2\r\n$3\r\nGET\r\n$0\r\n\r\n", &[&[b"GET", b""]]);
+        check(b"*1\r\n$6\r\na\r\n\0\xff*\r\n", &[&[b"a\r\n\0\xff*"]]);
+        check(b"*1\r\n$12\r\nabcdefghijkl\r\n", &[&[b"abcdefghijkl"]]);
+        check(b"*1\r\n$1\r\na\r\n*1\r\n$1\r\nb\r\nPING\r\n", &[&[b"a"], &[b"b"], &[b"PING"]]);
+        check(b"", &[]);
+    }
+
+    #[test]
+    fn lengths_of_every_amount_of_digits() {
+        for length in [9, 10, 99, 100, 999, 1000, 100_000] {
+            let argument = vec![b'x'; length];
+            let mut input = format!("*1\r\n${length}\r\n").into_bytes();
+            input.extend_from_slice(&argument);
+            input.extend_from_slice(b"\r\n");
+            check(&input, &[&[&argument]]);
+        }
+    }
+
+    #[test]
+    fn requests_without_a_name() {
+        for input in ["*0\r\n", "*-1\r\n", "*-7\r\n", "\r\n", "\n", "  \r\n"] {
+            check(input.as_bytes(), &[&[]]);
+        }
+        check(b"*-9223372036854775808\r\nPING\n", &[&[], &[b"PING"]]);
+    }
+
+    #[test]
+    fn inline_requests() {
+        check(b"PING\r\n", &[&[b"PING"]]);
+        check(b"PING\nPING\r\n", &[&[b"PING"], &[b"PING"]]);
+        check(b" SET  key 'a value'\r\n", &[&[b"SET", b"key", b"a value"]]);
+        check(b"$5\r\n", &[&[b"$5"]]);
+        check(b"\x16\n", &[&[b"\x16"]]);
+        check_error(b"GET \"key\r\n", &DEFAULT, ProtocolError::UnbalancedQuotes);
+    }
+
+    #[test]
+    fn every_beginning_of_a_request_is_incomplete() {
+        let inputs: [&[u8]; 3] =
+            [b"*3\r\n$6\r\nINCRBY\r\n$16\r\nkey:000000012345\r\n$1\r\n5\r\n", b"PING\r\n", b"*-1\r\n"];
+        for input in inputs {
+            for length in 0..input.len() {
+                check_incomplete(&input[..length]);
+            }
+        }
+    }
+
+    /// The second length arrives in two pieces; what was searched of it must not be counted for later lines.
+    #[test]
+    fn lines_in_pieces_leave_nothing_behind() {
+        let input = b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$100\r\n";
+        let mut parser = RequestParser::new();
+        for length in 0..input.len() {
+            assert_eq!(parser.parse(&input[..length], &DEFAULT), Ok(None));
+        }
+        let mut whole = input.to_vec();
+        whole.extend_from_slice(&[b'x'; 100]);
+        whole.extend_from_slice(b"\r\n");
+        assert_eq!(parser.parse(&whole, &DEFAULT), Ok(Some(whole.len())));
+        assert_eq!(parser.request(&whole).arg(2), [b'x'; 100]);
+    }
+
+    #[test]
+    fn counts_that_are_refused() {
+        let inputs = [
+            "*\r\n", "*-\r\n", "*01\r\n", "*+1\r\n", "* 1\r\n", "*1 \r\n", "*-0\r\n", "*x\r\n", "*1\rx",
+            "*1\n\r\n",
+        ];
+        for input in inputs {
+            check_error(input.as_bytes(), &DEFAULT, ProtocolError::InvalidMultibulkLength);
+        }
+        for count in ["1048577", "3000000000", "9223372036854775808"] {
+            let input = format!("*{count}\r\n");
+            check_error(input.as_bytes(), &DEFAULT, ProtocolError::InvalidMultibulkLength);
+        }
+        check_allowed(b"*1048576\r\n", &DEFAULT);
+    }
+
+    #[test]
+    fn lengths_that_are_refused() {
+        for length in
+            ["", "-1", "-10", "01", "+1", "blabla", "1\rx", "536870913", "2000000000", "99999999999"]
+        {
+            let input = format!("*1\r\n${length}\r\n");
+            check_error(input.as_bytes(), &DEFAULT, ProtocolError::InvalidBulkLength);
+        }
+        check_allowed(b"*1\r\n$536870912\r\n", &DEFAULT);
+    }
+
+    #[test]
+    fn elements_that_are_no_bulk_strings() {
+        check_error(b"*1\r\nfooz\r\n", &DEFAULT, ProtocolError::ExpectedBulk { found: b'f' });
+        check_error(b"*2\r\n$1\r\na\r\n:1\r\n", &DEFAULT, ProtocolError::ExpectedBulk { found: b':' });
+        check_error(&b"*1\r\n".repeat(1_000_000), &DEFAULT, ProtocolError::ExpectedBulk { found: b'*' });
+    }
+
+    #[test]
+    fn a_bulk_string_ends_with_a_line_end() {
+        for input in ["*1\r\n$1\r\nabc", "*1\r\n$1\r\na\n\n", "*1\r\n$1\r\na\r\r", "*1\r\n$0\r\n$0"] {
+            check_error(input.as_bytes(), &DEFAULT, ProtocolError::ExpectedLineEndAfterBulk);
+        }
+    }
+
+    #[test]
+    fn a_tls_hello_is_recognised() {
+        check_error(b"\x16\x03\x01\x02\x00\x01", &DEFAULT, ProtocolError::TlsHello);
+        check_error(b"\x16\x03", &DEFAULT, ProtocolError::TlsHello);
+        check_incomplete(b"\x16");
+    }
 }

@@ -1,30 +1,61 @@
 //! Commands on strings and counters.
+//!
+//! **Owns** what strings are read, written and counted with. **Does not own** expiry beyond their own options, nor keys of other
+//! types. **May use** `dispatch`, `engine`, `resp`.
 
 mod add;
+mod append;
+mod decr;
+mod decrby;
+mod extended;
 mod get;
+mod getdel;
+mod getex;
+mod getrange;
+mod getset;
 mod incr;
+mod incrby;
+mod incrbyfloat;
+mod increx;
+mod mget;
+mod mset;
+mod msetnx;
+mod natural;
+mod options;
+mod psetex;
+mod set;
+mod setex;
+mod setnx;
+mod setrange;
+mod shared;
+mod strlen;
+mod substr;
 
-use crate::dispatch::{CommandError, Context, Spec, Stop};
+use crate::dispatch::Spec;
 
-pub(super) static COMMANDS: &[&Spec] = &[&get::SPEC, &incr::SPEC];
+use shared::{MAX_STRING_BYTES, STRING_TOO_LONG, old_string, read_string, reply_old, reply_string};
 
-/// Answers the string under `key`, null where there is none. A large value is shared under the guard and copied after it.
-fn reply_string(context: &mut Context<'_>, key: &[u8]) -> Result<(), Stop> {
-    let found = context.reply_from(key, |view, reply| match view.string() {
-        None => Err(CommandError::WrongType),
-        Some(string) => match string.shared() {
-            Some(shared) => Ok(Some(shared)),
-            None => {
-                string.with_bytes(|bytes| reply.bulk(bytes));
-                Ok(None)
-            }
-        },
-    })?;
-    match found {
-        None => context.reply.null(),
-        Some(Err(error)) => return Err(error.into()),
-        Some(Ok(None)) => {}
-        Some(Ok(Some(shared))) => context.reply.bulk(&shared),
-    }
-    Ok(())
-}
+pub(super) static COMMANDS: &[&Spec] = &[
+    &get::SPEC,
+    &set::SPEC,
+    &setex::SPEC,
+    &psetex::SPEC,
+    &setnx::SPEC,
+    &getset::SPEC,
+    &getdel::SPEC,
+    &getex::SPEC,
+    &mget::SPEC,
+    &mset::SPEC,
+    &msetnx::SPEC,
+    &incr::SPEC,
+    &decr::SPEC,
+    &incrby::SPEC,
+    &decrby::SPEC,
+    &incrbyfloat::SPEC,
+    &increx::SPEC,
+    &append::SPEC,
+    &strlen::SPEC,
+    &getrange::SPEC,
+    &setrange::SPEC,
+    &substr::SPEC,
+];

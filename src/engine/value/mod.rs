@@ -6,7 +6,7 @@
 mod quota;
 mod text;
 
-pub use quota::{MAX_LIMITS, QuotaSlot, QuotaSlots};
+pub use quota::{QuotaSlot, QuotaSlots};
 pub use text::{SHARED_FROM_BYTES, Text};
 
 use crate::clock::Timestamp;
@@ -64,6 +64,15 @@ impl Content {
             Self::Integer(_) | Self::Text(_) => Kind::String,
             Self::Throttle(_) => Kind::Throttle,
             Self::Quota(..) | Self::Quotas(_) => Kind::Quota,
+        }
+    }
+
+    /// The text, if this is one.
+    #[must_use]
+    pub fn into_text(self) -> Option<Text> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
         }
     }
 

@@ -1,10 +1,7 @@
 //! A subject's limits with their states, where one packed word does not tell it all.
 
 use crate::clock::Timestamp;
-use crate::quota::{Limit, SpanCache, State};
-
-/// The most limits one subject holds: more than any policy seen, and few enough to look at under one guard.
-pub const MAX_LIMITS: usize = 32;
+use crate::quota::{Limit, MAX_LIMITS, SpanCache, State};
 
 /// One limit of a subject with what was used of it.
 #[derive(Clone, Debug)]
@@ -51,6 +48,11 @@ impl QuotaSlots {
         debug_assert!(self.position(&slot.limit).is_none(), "a slot key is there once");
         debug_assert!(self.slots.len() < MAX_LIMITS, "the caller counts");
         self.slots.push(slot);
+    }
+
+    /// Drops all slots behind the first `len`.
+    pub fn truncate(&mut self, len: usize) {
+        self.slots.truncate(len);
     }
 
     /// Drops slots that equal fresh ones at `now`.

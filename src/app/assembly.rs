@@ -1,0 +1,97 @@
+//! Builds the parts of a server out of its settings and puts them behind the ports.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::no_truth::NoTruth;
+use super::process::{Parts, Process};
+use super::settings::{Follower, LiveSettings, usize_of};
+use super::slow_log::SlowRing;
+use crate::clock::Clock;
+use crate::command;
+use crate::config::Config;
+use crate::dispatch::Ports;
+use crate::engine::Engine;
+use crate::metrics::Metrics;
+use crate::server::{ConnectionLimits, Registry, Shutdown};
+
+/// Everything a server consists of before it listens.
+pub struct Assembly {
+    /// What commands reach.
+    pub ports: Arc<Ports>,
+    /// The process.
+    pub process: Arc<Process>,
+    /// The open connections.
+    pub registry: Arc<Registry>,
+    /// What connections may do.
+    pub limits: Arc<ConnectionLimits>,
+    /// The settings.
+    pub settings: Arc<LiveSettings>,
+    /// The signal to end.
+    pub shutdown: Shutdown,
+    /// Threads that serve clients.
+    pub threads: NonZeroUsize,
+}
+
+impl Assembly {
+    /// Builds it.
+    #[must_use]
+    pub fn new(config: Config, clock: Arc<dyn Clock>) -> Self {
+        let threads = threads(&config);
+        let limits = Arc::new(ConnectionLimits::default());
+        let slow_log =
+            Arc::new(SlowRing::new(config.slowlog_log_slower_than_micros, usize_of(config.slowlog_max_len)));
+        let followers = vec![follow_limits(&limits), follow_slow_log(&slow_log)];
+        let settings = Arc::new(LiveSettings::new(config, followers));
+        let registry = Arc::new(Registry::new());
+        let shutdown = Shutdown::default();
+        let process = Arc::new(Process::new(Parts {
+            engine: Arc::new(Engine::new()),
+            clock: Arc::clone(&clock),
+            commands: Arc::new(command::table()),
+            metrics: Arc::new(Metrics::default()),
+            clients: registry.clone(),
+            settings: Arc::clone(&settings),
+            threads: threads.get(),
+            shutdown: shutdown.clone(),
+        }));
+        let ports = Arc::new(Ports {
+            engine: Arc::clone(&process.engine),
+            clock,
+            commands: Arc::clone(&process.commands),
+            metrics: Arc::clone(&process.metrics),
+            clients: registry.clone(),
+            settings: settings.clone(),
+            lifecycle: process.clone(),
+            fetch: Arc::new(NoTruth),
+            durability: Arc::new(NoTruth),
+            slow_log,
+        });
+        Self { ports, process, registry, limits, settings, shutdown, threads }
+    }
+}
+
+/// As many as the settings say, or as the machine has cores.
+fn threads(config: &Config) -> NonZeroUsize {
+    let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    NonZeroUsize::new(usize_of(config.threads)).unwrap_or_else(cores)
+}
+
+fn follow_limits(limits: &Arc<ConnectionLimits>) -> Follower {
+    let limits = Arc::clone(limits);
+    Box::new(move |config| {
+        limits.max_clients.store(usize_of(config.maxclients), Ordering::Relaxed);
+        limits.idle_timeout_secs.store(config.timeout_secs, Ordering::Relaxed);
+        limits.query_buffer_bytes.store(usize_of(config.query_buffer_limit_bytes), Ordering::Relaxed);
+        limits.output_buffer_bytes.store(usize_of(config.output_buffer_limit_bytes), Ordering::Relaxed);
+        limits.max_bulk_bytes.store(usize_of(config.proto_max_bulk_bytes), Ordering::Relaxed);
+    })
+}
+
+fn follow_slow_log(slow_log: &Arc<SlowRing>) -> Follower {
+    let slow_log = Arc::clone(slow_log);
+    Box::new(move |config| {
+        slow_log.configure(config.slowlog_log_slower_than_micros, usize_of(config.slowlog_max_len));
+    })
+}

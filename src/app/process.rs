@@ -1,0 +1,123 @@
+//! The running process: its age, its end, and what INFO tells of it.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::info;
+use super::rates::Rates;
+use super::settings::LiveSettings;
+use crate::clock::{Clock, Timestamp};
+use crate::dispatch::CommandTable;
+use crate::dispatch::ports::{Clients, Lifecycle, Pending};
+use crate::engine::Engine;
+use crate::metrics::Metrics;
+use crate::server::Shutdown;
+
+/// The process, as commands and the admin pages see it.
+pub struct Process {
+    /// All keys.
+    pub engine: Arc<Engine>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Every command.
+    pub commands: Arc<CommandTable>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The connections.
+    pub clients: Arc<dyn Clients>,
+    /// The settings.
+    pub settings: Arc<LiveSettings>,
+    /// Commands and bytes a second.
+    pub rates: Rates,
+    /// Threads that serve clients.
+    pub threads: usize,
+    /// 40 hexadecimal digits that differ at each start.
+    pub run_id: String,
+    started_at: Timestamp,
+    active_expire: AtomicBool,
+    shutdown: Shutdown,
+}
+
+/// What a process is made of.
+pub struct Parts {
+    /// All keys.
+    pub engine: Arc<Engine>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Every command.
+    pub commands: Arc<CommandTable>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The connections.
+    pub clients: Arc<dyn Clients>,
+    /// The settings.
+    pub settings: Arc<LiveSettings>,
+    /// Threads that serve clients.
+    pub threads: usize,
+    /// The signal to end.
+    pub shutdown: Shutdown,
+}
+
+impl Process {
+    /// A process that starts now.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            started_at: parts.clock.now(),
+            engine: parts.engine,
+            clock: parts.clock,
+            commands: parts.commands,
+            metrics: parts.metrics,
+            clients: parts.clients,
+            settings: parts.settings,
+            threads: parts.threads,
+            rates: Rates::default(),
+            run_id: random_id(),
+            active_expire: AtomicBool::new(true),
+            shutdown: parts.shutdown,
+        }
+    }
+
+    /// Whether the background sweep runs.
+    #[must_use]
+    pub fn is_sweeping(&self) -> bool {
+        self.active_expire.load(Ordering::Relaxed)
+    }
+}
+
+/// Tells two runs apart; no secret.
+fn random_id() -> String {
+    let word = || RandomState::new().build_hasher().finish();
+    let mut id = format!("{:016x}{:016x}{:016x}", word(), word(), word());
+    id.truncate(40);
+    id
+}
+
+impl Lifecycle for Process {
+    fn info(&self) -> Vec<(&'static str, Vec<(String, String)>)> {
+        info::sections(self)
+    }
+
+    fn started_at(&self) -> Timestamp {
+        self.started_at
+    }
+
+    fn shut_down(&self) {
+        self.shutdown.begin();
+    }
+
+    fn is_loading(&self) -> bool {
+        // Memory is all there is: nothing is ever loaded.
+        false
+    }
+
+    fn set_active_expire(&self, on: bool) {
+        self.active_expire.store(on, Ordering::Relaxed);
+    }
+
+    fn sleep(&self, micros: u64) -> Pending<()> {
+        Box::pin(tokio::time::sleep(Duration::from_micros(micros)))
+    }
+}

@@ -1,0 +1,171 @@
+//! The background thread: it accepts connections, does the background work, serves the admin pages and ends it all.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+
+use super::addresses::{bound, listen_addresses, socket_address};
+use super::assembly::Assembly;
+use super::background;
+use super::machine::resident_bytes;
+use super::signals::Signals;
+use super::start::{Addresses, End, StartError};
+use crate::admin::{self, Admin};
+use crate::config::{AdminAddress, Config};
+use crate::server::{ListenAddress, Server, ServerConfig, Shutdown};
+
+/// Tells whoever started the server where it listens, or why it does not.
+pub(super) type Started = SyncSender<Result<Addresses, StartError>>;
+
+/// Connections to the admin pages that may wait to be accepted; a scraper has one.
+const ADMIN_BACKLOG: i32 = 128;
+
+/// Runs a server to its end on this thread.
+pub(super) fn run(assembly: Assembly, with_signals: bool, started: &Started) -> End {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tell(started, Err(StartError(format!("no runtime could be made: {error}"))));
+            return End::Failed;
+        }
+    };
+    let end = runtime.block_on(async {
+        let ready = match Ready::prepare(&assembly, with_signals) {
+            Ok(ready) => ready,
+            Err(error) => {
+                tell(started, Err(error));
+                return End::Failed;
+            }
+        };
+        log_start(&assembly, &ready.addresses);
+        tell(started, Ok(ready.addresses.clone()));
+        ready.serve(&assembly).await
+    });
+    // Cut short, there are threads that still serve: nobody waits for them.
+    runtime.shutdown_background();
+    end
+}
+
+fn tell(started: &Started, result: Result<Addresses, StartError>) {
+    // Whoever does not wait any more does not want to know.
+    let _ = started.send(result);
+}
+
+fn log_start(assembly: &Assembly, addresses: &Addresses) {
+    let listen: Vec<String> = addresses.listen.iter().map(ToString::to_string).collect();
+    let admin = addresses.admin.map_or_else(|| "off".to_owned(), |address| address.to_string());
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        listen = listen.join(" "),
+        admin,
+        threads = assembly.threads.get(),
+        "quotad serves"
+    );
+}
+
+/// A server whose addresses are bound.
+struct Ready {
+    server: Server,
+    admin: Option<TcpListener>,
+    signals: Option<Signals>,
+    addresses: Addresses,
+}
+
+impl Ready {
+    fn prepare(assembly: &Assembly, with_signals: bool) -> Result<Self, StartError> {
+        let config = assembly.settings.config();
+        let signals = with_signals.then(Signals::take_over).transpose();
+        let signals =
+            signals.map_err(|error| StartError(format!("signals cannot be taken over: {error}")))?;
+        let admin = match &config.admin {
+            AdminAddress::Off => None,
+            AdminAddress::At { host, port } => Some(bind_admin(socket_address(host, *port)?)?),
+        };
+        let server = bind_server(assembly, &config)?;
+        let listen: Vec<ListenAddress> = server.addresses().cloned().collect();
+        assembly.settings.set_bound(bound(&listen));
+        let admin_address = admin.as_ref().and_then(|listener| listener.local_addr().ok());
+        let addresses = Addresses { listen, admin: admin_address };
+        Ok(Self { server, admin, signals, addresses })
+    }
+
+    /// Serves until the end.
+    async fn serve(self, assembly: &Assembly) -> End {
+        let process = &assembly.process;
+        let serving = async {
+            let (ports, registry) = (Arc::clone(&assembly.ports), Arc::clone(&assembly.registry));
+            let limits = Arc::clone(&assembly.limits);
+            match self.server.serve(ports, registry, limits, assembly.shutdown.clone()).await {
+                Ok(()) => {
+                    tracing::info!("every connection has ended");
+                    End::Orderly
+                }
+                Err(error) => {
+                    tracing::error!(%error, "serving failed");
+                    End::Failed
+                }
+            }
+        };
+        tokio::select! {
+            end = serving => end,
+            end = end_by_signals(self.signals, &assembly.shutdown) => end,
+            () = background::run(Arc::clone(process)) => End::Failed,
+            () = serve_admin(self.admin, assembly) => End::Failed,
+        }
+    }
+}
+
+/// The first signal begins the end, and a second one cuts it short.
+async fn end_by_signals(signals: Option<Signals>, shutdown: &Shutdown) -> End {
+    let Some(mut signals) = signals else { return std::future::pending().await };
+    let first = signals.end().await;
+    tracing::info!(signal = first, "ending in good order; a second signal ends at once");
+    shutdown.begin();
+    let second = signals.end().await;
+    tracing::warn!(signal = second, "ending at once");
+    End::AtOnce
+}
+
+/// Serves the admin pages for good; without an address it only waits.
+async fn serve_admin(listener: Option<TcpListener>, assembly: &Assembly) {
+    let Some(listener) = listener else { return std::future::pending().await };
+    let shutdown = assembly.shutdown.clone();
+    let is_ending = Box::new(move || shutdown.is_begun());
+    let admin = Admin { ports: Arc::clone(&assembly.ports), resident_bytes, is_ending };
+    if let Err(error) = admin::serve(listener, Arc::new(admin)).await {
+        tracing::error!(%error, "the admin pages failed");
+    }
+    // Clients are served without the pages too.
+    std::future::pending().await
+}
+
+fn bind_server(assembly: &Assembly, config: &Config) -> Result<Server, StartError> {
+    let listen = listen_addresses(&config.listen)?;
+    let config = ServerConfig {
+        backlog: i32::try_from(config.tcp_backlog).unwrap_or(i32::MAX),
+        keepalive_secs: config.tcp_keepalive_secs,
+        ..ServerConfig::new(listen, assembly.threads)
+    };
+    Server::bind(config).map_err(|error| StartError(error.to_string()))
+}
+
+fn bind_admin(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let bind = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        // A server that was started again may have the address of one whose last connections linger.
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(ADMIN_BACKLOG)?;
+        TcpListener::from_std(socket.into())
+    };
+    bind().map_err(|error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => StartError(format!(
+            "cannot listen on {address} (admin): the address is in use; is another server running?"
+        )),
+        _ => StartError(format!("cannot listen on {address} (admin): {error}")),
+    })
+}

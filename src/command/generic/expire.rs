@@ -1,0 +1,30 @@
+//! EXPIRE: sets how many seconds a key has.
+
+use super::set_expiry;
+use crate::command::expiry::Term;
+use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Spec, example};
+
+pub(super) static SPEC: Spec = Spec {
+    name: "expire",
+    syntax: "key seconds [NX | XX | GT | LT]",
+    summary: "Sets when the key ends; a past time deletes it. Answers 1 if it was set, else 0.",
+    group: Group::Generic,
+    since: "0.1.0",
+    complexity: "O(1)",
+    arity: Arity::AtLeast(3),
+    flags: Flags::WRITE.with(Flags::FAST),
+    keys: Keys::one(1),
+    examples: &[
+        example("SET session token", "OK"),
+        example("EXPIRE session 60", "(integer) 1"),
+        example("EXPIRE session 30 GT", "(integer) 0"),
+        example("TTL session", "(integer) 60"),
+        example("EXPIRE absent 60", "(integer) 0"),
+    ],
+    subcommands: &[],
+    run,
+};
+
+fn run(context: &mut Context<'_>, args: Args<'_>) -> Handled {
+    set_expiry::run(context, args, Term::Seconds)
+}

@@ -1,0 +1,28 @@
+//! EXPIREAT: sets the second at which a key ends.
+
+use super::set_expiry;
+use crate::command::expiry::Term;
+use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Spec, example};
+
+pub(super) static SPEC: Spec = Spec {
+    name: "expireat",
+    syntax: "key unix-time-seconds [NX | XX | GT | LT]",
+    summary: "Sets when the key ends; a past time deletes it. Answers 1 if it was set, else 0.",
+    group: Group::Generic,
+    since: "0.1.0",
+    complexity: "O(1)",
+    arity: Arity::AtLeast(3),
+    flags: Flags::WRITE.with(Flags::FAST),
+    keys: Keys::one(1),
+    examples: &[
+        example("SET session token", "OK"),
+        example("EXPIREAT session 4102444800", "(integer) 1"),
+        example("EXPIRETIME session", "(integer) 4102444800"),
+    ],
+    subcommands: &[],
+    run,
+};
+
+fn run(context: &mut Context<'_>, args: Args<'_>) -> Handled {
+    set_expiry::run(context, args, Term::AtSeconds)
+}

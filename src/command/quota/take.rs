@@ -1,0 +1,195 @@
+//! QUOTA.TAKE: spends from one or several limits of a subject, all or nothing.
+
+use std::rc::Rc;
+
+use smallvec::SmallVec;
+
+use super::verdict;
+use crate::dispatch::args::is_keyword;
+use crate::dispatch::{
+    Args, Arity, CommandError, Context, Flags, Group, Handled, Keys, Outcome, ParsedLimits, Spec, example,
+};
+use crate::engine::{Charge, Engine};
+use crate::quota::{self, Mode, Unit, Verdict};
+
+pub(super) static SPEC: Spec = Spec {
+    name: "quota.take",
+    syntax: "subject amount [unit amount ...] \
+             <RATE n PER t [BURST b] | WINDOW n PER t [FIXED | SLIDING | LOG] | \
+             BUDGET n PER <HOUR | DAY | WEEK | MONTH | YEAR | TOTAL> [TZ zone] [ANCHOR a]> [UNIT u] ... \
+             [ATMOST | FORCE | PEEK]",
+    summary: "Spends the amounts from every limit, or from none.",
+    group: Group::Quota,
+    since: "0.1.0",
+    complexity: "O(limits)",
+    arity: Arity::AtLeast(6),
+    flags: Flags::WRITE.with(Flags::DENYOOM).with(Flags::FAST),
+    keys: Keys::one(1),
+    examples: &[
+        example(
+            "QUOTA.TAKE org/acme/agent/7 1 RATE 10 PER 1s",
+            "1) (integer) 1\n2) (integer) 1\n3) (integer) 9\n4) (integer) 0\n5) (integer) 100\n6) \"requests:rate:1s\"\n\
+             7) (integer) 0\n8) (integer) 0",
+        ),
+        example(
+            "QUOTA.TAKE org/acme 1 tokens 700 RATE 10 PER 1s WINDOW 1000 PER 1m SLIDING UNIT tokens",
+            "1) (integer) 1\n2) (integer) 700\n3) (integer) 300\n4) (integer) 0\n5) (integer) 120000\n\
+             6) \"tokens:sliding:1m\"\n7) (integer) 0\n8) (integer) 0",
+        ),
+        example(
+            "QUOTA.TAKE org/acme 1 tokens 301 RATE 10 PER 1s WINDOW 1000 PER 1m SLIDING UNIT tokens PEEK",
+            "1) (integer) 0\n2) (integer) 0\n3) (integer) 300\n4) (integer) 60086\n5) (integer) 120000\n\
+             6) \"tokens:sliding:1m\"\n7) (integer) 4\n8) (integer) 0",
+        ),
+        example(
+            "QUOTA.TAKE team 8 BUDGET 5 PER DAY ATMOST",
+            "1) (integer) 2\n2) (integer) 5\n3) (integer) 0\n4) (integer) 0\n5) (integer) 43200000\n\
+             6) \"requests:budget:day\"\n7) (integer) 1\n8) (integer) 0",
+        ),
+    ],
+    subcommands: &[],
+    run,
+};
+
+/// Amounts of a call by unit; most calls have one.
+type Amounts = SmallVec<[(Unit, u64); 2]>;
+
+fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
+    let subject = args.next_bytes()?;
+    let amounts = amounts(&mut args)?;
+    let parsed = limits(context, args)?;
+    let charges = charges(&amounts, &parsed)?;
+    let database = context.session.database;
+    let engine = &context.ports.engine;
+    let taken =
+        engine.take(database, subject, &charges, parsed.mode, context.now, &mut context.scratch.spans);
+    let verdict = taken.map_err(verdict::refusal)?;
+    let kind = parsed.limits[verdict.decided_by].limit.rule.kind();
+    verdict::count_take(context, subject, kind, &verdict);
+    write(context, &verdict, &parsed.names[verdict.decided_by]);
+    Ok(Outcome::Reply)
+}
+
+/// Reads `amount [unit amount ...]`: the first is of requests.
+#[inline]
+fn amounts(args: &mut Args<'_>) -> Result<Amounts, CommandError> {
+    let mut amounts = Amounts::new();
+    amounts.push((Unit::REQUESTS, amount(args.next_bytes()?)?));
+    while let Some(word) = args.peek().filter(|word| !begins_limits(word)) {
+        args.skip(1);
+        let unit = Unit::parse(word).map_err(|error| {
+            CommandError::other(format!("{error}, or a limit (RATE, WINDOW, BUDGET) must follow the amounts"))
+        })?;
+        let Some(text) = args.try_next() else {
+            return Err(CommandError::other(format!("an amount must follow the unit '{}'", unit.as_str())));
+        };
+        if amounts.len() == quota::MAX_LIMITS {
+            return Err(CommandError::other(format!("at most {} units in a call", quota::MAX_LIMITS)));
+        }
+        if amounts.iter().any(|(known, _)| *known == unit) {
+            let hint = if unit == Unit::REQUESTS { " (the first amount is of requests)" } else { "" };
+            return Err(CommandError::other(format!("two amounts of the unit '{}'{hint}", unit.as_str())));
+        }
+        amounts.push((unit, amount(text)?));
+    }
+    Ok(amounts)
+}
+
+fn begins_limits(word: &[u8]) -> bool {
+    ["RATE", "WINDOW", "BUDGET", "ATMOST", "FORCE", "PEEK"].iter().any(|keyword| is_keyword(word, keyword))
+}
+
+#[inline]
+fn amount(text: &[u8]) -> Result<u64, CommandError> {
+    let integer = crate::dispatch::args::integer(text).ok();
+    integer.and_then(|integer| u64::try_from(integer).ok()).ok_or_else(|| {
+        let shown = String::from_utf8_lossy(&text[..text.len().min(64)]).into_owned();
+        CommandError::other(format!("invalid amount '{shown}': an integer from 0 to {}", quota::MAX_AMOUNT))
+    })
+}
+
+/// The limits and the mode that are left in `args`, parsed now or remembered.
+#[inline]
+fn limits(context: &mut Context<'_>, args: Args<'_>) -> Result<Rc<ParsedLimits>, CommandError> {
+    let request = args.request();
+    let text = request.bytes_of(args.position()..request.len());
+    let engine = &context.ports.engine;
+    context.scratch.limits.parsed(text, || parse(engine, args))
+}
+
+fn parse(engine: &Engine, mut args: Args<'_>) -> Result<ParsedLimits, CommandError> {
+    let (list, used) = quota::limits(args.rest()).map_err(|error| CommandError::other(error.to_string()))?;
+    args.skip(used);
+    let mut mode = Mode::Exact;
+    while let Some(word) = args.try_next() {
+        let named = [("ATMOST", Mode::AtMost), ("FORCE", Mode::Force), ("PEEK", Mode::Peek)];
+        let Some((_, found)) = named.into_iter().find(|(keyword, _)| is_keyword(word, keyword)) else {
+            let shown = String::from_utf8_lossy(&word[..word.len().min(64)]).into_owned();
+            return Err(CommandError::other(format!(
+                "unexpected '{shown}': RATE, WINDOW, BUDGET, ATMOST, FORCE or PEEK is allowed here"
+            )));
+        };
+        if mode != Mode::Exact {
+            return Err(CommandError::other("ATMOST, FORCE and PEEK exclude each other"));
+        }
+        mode = found;
+    }
+    if list.is_empty() {
+        return Err(CommandError::other("no limit is named: at least one of RATE, WINDOW, BUDGET"));
+    }
+    Ok(ParsedLimits {
+        limits: list.iter().map(|limit| engine.number(limit)).collect(),
+        names: list.iter().map(|limit| limit.name().to_string().into()).collect(),
+        mode,
+    })
+}
+
+/// Pairs each limit with the amount of its unit. Every amount must be limited and every limit have its amount: a unit that
+/// is misspelt would be spent without a limit.
+#[inline]
+fn charges(amounts: &Amounts, parsed: &ParsedLimits) -> Result<SmallVec<[Charge; 4]>, CommandError> {
+    let mut charges: SmallVec<[Charge; 4]> = SmallVec::new();
+    let mut used = 0_u32;
+    for limit in &parsed.limits {
+        let unit = limit.limit.unit;
+        let Some(position) = amounts.iter().position(|(known, _)| *known == unit) else {
+            return Err(CommandError::other(format!(
+                "a limit counts '{}', but no amount of it is given",
+                unit.as_str()
+            )));
+        };
+        used |= 1 << position;
+        charges.push(Charge { limit: *limit, amount: amounts[position].1 });
+    }
+    for (position, (unit, amount)) in amounts.iter().enumerate() {
+        // The leading amount of requests may be 0 where only other units are spent.
+        let is_empty_lead = position == 0 && *amount == 0;
+        if used & (1 << position) == 0 && !is_empty_lead {
+            return Err(CommandError::other(format!(
+                "no limit counts '{}'; add UNIT {0} to one",
+                unit.as_str()
+            )));
+        }
+    }
+    if parsed.mode == Mode::AtMost
+        && charges.iter().any(|charge| charge.limit.limit.unit != parsed.limits[0].limit.unit)
+    {
+        return Err(CommandError::other("ATMOST takes amounts of one unit only"));
+    }
+    Ok(charges)
+}
+
+#[inline]
+fn write(context: &mut Context<'_>, verdict: &Verdict, name: &str) {
+    let open_flush = context.ports.durability.open_flush();
+    let reply = &mut context.reply;
+    reply.array(8);
+    reply.integer(verdict.status.as_reply());
+    reply.amount(verdict.granted);
+    reply.amount(verdict.remaining);
+    reply.integer(verdict.retry.as_reply_ms());
+    reply.integer(verdict.reset_as_reply_ms());
+    reply.text(name);
+    reply.integer(i64::from(verdict.flags.bits()));
+    reply.amount(open_flush);
+}

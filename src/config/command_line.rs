@@ -1,0 +1,182 @@
+//! The command line: what to do, and the settings given as flags.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::{SETTINGS, Setting, SettingError, Source};
+
+/// What the command line asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Serve clients.
+    Serve,
+    /// Say whether the settings are right.
+    CheckConfig,
+    /// Print the settings as a file.
+    PrintConfig,
+}
+
+/// A command line that was understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandLine {
+    /// What to do.
+    pub action: Action,
+    /// The settings given, with all their values.
+    pub flags: Vec<(&'static str, Vec<String>)>,
+}
+
+/// Why there is nothing to do.
+#[derive(Debug)]
+pub enum CommandLineEnd {
+    /// A text was asked for (`--help`, `--version`).
+    Text(String),
+    /// The command line is wrong.
+    Error(SettingError),
+}
+
+impl CommandLine {
+    /// Reads a command line, the program's name first.
+    ///
+    /// # Errors
+    /// [`CommandLineEnd`]: a text to print, or what is wrong.
+    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, CommandLineEnd> {
+        let matches = command().try_get_matches_from(arguments).map_err(|error| end_of(&error))?;
+        let action = match matches.subcommand_name() {
+            _ if matches.get_flag("print-config") => Action::PrintConfig,
+            Some("check-config") => Action::CheckConfig,
+            _ => Action::Serve,
+        };
+        let given = |setting: &'static Setting| {
+            let values = values_of(&matches, setting.name)?;
+            Some((setting.name, values))
+        };
+        Ok(Self { action, flags: SETTINGS.iter().filter_map(given).collect() })
+    }
+}
+
+fn values_of(matches: &ArgMatches, name: &str) -> Option<Vec<String>> {
+    matches.get_many::<String>(name).map(|values| values.cloned().collect())
+}
+
+fn command() -> Command {
+    let subcommand = |name: &'static str, about: &'static str| Command::new(name).about(about);
+    let print_config = Arg::new("print-config")
+        .long("print-config")
+        .action(ArgAction::SetTrue)
+        .global(true)
+        .help("Print the settings that would hold as a file, passwords left out, and end.");
+    Command::new("quotad")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("An in-memory quota server that speaks the Redis protocol.")
+        .after_help(
+            "Every setting is also an environment variable (QUOTAD_MAX_KEY_BYTES) and a key of the file \
+             (max-key-bytes = \"64kb\"). A flag wins over a variable, a variable over the file.",
+        )
+        .disable_help_subcommand(true)
+        .args(SETTINGS.iter().map(flag))
+        .arg(print_config)
+        .subcommand(subcommand("serve", "Serve clients; this is also done without a command."))
+        .subcommand(subcommand("check-config", "Say whether the settings are right, and end."))
+}
+
+fn flag(setting: &Setting) -> Arg {
+    Arg::new(setting.name)
+        .long(setting.name)
+        .value_name(setting.kind.placeholder())
+        .action(if setting.kind.is_list() { ArgAction::Append } else { ArgAction::Set })
+        .allow_hyphen_values(true)
+        .global(true)
+        .help(format!("{} [default: {}]", setting.help, setting.default_text()))
+}
+
+fn end_of(error: &clap::Error) -> CommandLineEnd {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return CommandLineEnd::Text(error.to_string());
+    }
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => texts.first().cloned(),
+        _ => None,
+    };
+    if let (ErrorKind::UnknownArgument, Some(name)) = (error.kind(), context(ContextKind::InvalidArg))
+        && let Some(name) = name.strip_prefix("--")
+    {
+        let near = super::near::nearest(name, SETTINGS.iter().map(|setting| setting.name));
+        let (near, name) = (near.map(ToOwned::to_owned), name.to_owned());
+        return CommandLineEnd::Error(SettingError::Unknown {
+            source: Source::Flag(name.clone()),
+            name,
+            near,
+        });
+    }
+    // What clap says of its other errors begins with the line that tells what is wrong.
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    CommandLineEnd::Error(SettingError::CommandLine(line.trim_start_matches("error: ").to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<CommandLine, CommandLineEnd> {
+        CommandLine::parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn error(line: &str) -> String {
+        match parse(line) {
+            Err(CommandLineEnd::Error(error)) => error.to_string(),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn actions() {
+        let action = |line| parse(line).unwrap().action;
+        assert_eq!(action("quotad"), Action::Serve);
+        assert_eq!(action("quotad serve"), Action::Serve);
+        assert_eq!(action("quotad check-config --threads 2"), Action::CheckConfig);
+        assert_eq!(action("quotad --print-config"), Action::PrintConfig);
+        assert_eq!(action("quotad serve --print-config"), Action::PrintConfig);
+    }
+
+    #[test]
+    fn flags_stand_before_or_behind_the_command_and_listen_repeats() {
+        for line in [
+            "quotad serve --listen a:1 --listen=b:2 --slowlog-log-slower-than -1",
+            "quotad --listen a:1 --listen b:2 --slowlog-log-slower-than=-1 serve",
+        ] {
+            let flags = parse(line).unwrap().flags;
+            let listen = vec!["a:1".to_owned(), "b:2".to_owned()];
+            assert_eq!(flags, [("listen", listen), ("slowlog-log-slower-than", vec!["-1".to_owned()])]);
+        }
+    }
+
+    #[test]
+    fn errors_are_one_line() {
+        assert_eq!(
+            error("quotad --max-memory 1"),
+            "--max-memory is no setting (command line): did you mean --maxmemory?"
+        );
+        assert_eq!(
+            error("quotad --requirepass x"),
+            "--requirepass is no setting (command line): quotad --help lists all settings"
+        );
+        for line in ["quotad start", "quotad --threads", "quotad --threads 1 --threads 2", "quotad -x"] {
+            let text = error(line);
+            assert!(!text.is_empty() && !text.contains('\n'), "{text}");
+        }
+    }
+
+    #[test]
+    fn help_names_every_setting_and_version_is_told() {
+        let Err(CommandLineEnd::Text(help)) = parse("quotad --help") else { panic!("no help") };
+        for setting in SETTINGS {
+            assert!(help.contains(&format!("--{}", setting.name)), "{}", setting.name);
+        }
+        let Err(CommandLineEnd::Text(version)) = parse("quotad --version") else { panic!("no version") };
+        assert_eq!(version.trim(), concat!("quotad ", env!("CARGO_PKG_VERSION")));
+    }
+}

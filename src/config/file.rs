@@ -1,0 +1,67 @@
+//! The settings file: TOML, one key for each setting, no tables.
+
+use std::path::Path;
+
+use super::near::nearest;
+use super::{SETTINGS, SettingError, Source, setting};
+
+/// The most bytes of a settings file: a thousand times what all settings take.
+const MOST_FILE_BYTES: u64 = 1 << 20;
+
+/// The name and the texts of each setting in the file at `path`.
+///
+/// # Errors
+/// A file that cannot be read or is no TOML, and keys that name no setting.
+pub(super) fn read(path: &Path, from: &Source) -> Result<Vec<(&'static str, Vec<String>)>, SettingError> {
+    let unusable = |reason: String| SettingError::Unusable {
+        setting: "config",
+        source: from.clone(),
+        value: path.display().to_string(),
+        reason,
+    };
+    let length = std::fs::metadata(path).map_err(|error| unusable(error.to_string()))?.len();
+    if length > MOST_FILE_BYTES {
+        return Err(unusable(format!("the file has {length} bytes, allowed are {MOST_FILE_BYTES}")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+        unusable(format!("line {line}: {}", error.message().replace('\n', " ")))
+    })?;
+    let source = Source::File(path.to_owned());
+    table.iter().map(|(name, value)| read_one(name, value, &source)).collect()
+}
+
+fn read_one(
+    name: &str,
+    value: &toml::Value,
+    source: &Source,
+) -> Result<(&'static str, Vec<String>), SettingError> {
+    let known = SETTINGS.iter().map(|setting| setting.name).filter(|name| *name != "config");
+    let Some(setting) = setting(name).filter(|setting| setting.name != "config") else {
+        let near = nearest(&name.replace('_', "-"), known).map(ToOwned::to_owned);
+        return Err(SettingError::Unknown { source: source.clone(), name: name.to_owned(), near });
+    };
+    let wrong = || SettingError::Value {
+        setting: setting.name,
+        source: source.clone(),
+        value: value.to_string(),
+        allowed: setting.kind.allowed(),
+    };
+    let texts = match value {
+        toml::Value::Array(values) if setting.kind.is_list() => {
+            values.iter().map(scalar).collect::<Option<Vec<_>>>().ok_or_else(wrong)?
+        }
+        single => vec![scalar(single).ok_or_else(wrong)?],
+    };
+    Ok((setting.name, texts))
+}
+
+fn scalar(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(flag) => Some(if *flag { "yes" } else { "no" }.to_owned()),
+        _ => None,
+    }
+}

@@ -1,0 +1,227 @@
+//! The kinds of settings: how each is read, checked and shown.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::quantity::{bytes, bytes_with_unit, seconds};
+use super::{AdminAddress, Config, ListenAddress, LogFormat, LogLevel};
+
+/// The place of a value in the settings.
+pub type Field<T> = fn(&mut Config) -> &mut T;
+
+/// What a setting's value may be, and where it is kept.
+pub enum Kind {
+    /// Bytes, with a unit or without.
+    Bytes {
+        /// Where it is kept.
+        field: Field<u64>,
+        /// The least that is allowed.
+        least: u64,
+        /// The most that is allowed.
+        most: u64,
+    },
+    /// A duration in seconds, with a unit or without.
+    Seconds {
+        /// Where it is kept.
+        field: Field<u64>,
+        /// The most that is allowed.
+        most: u64,
+    },
+    /// A count.
+    Count {
+        /// Where it is kept.
+        field: Field<u64>,
+        /// The least that is allowed.
+        least: u64,
+        /// The most that is allowed.
+        most: u64,
+    },
+    /// A number, -1 or more.
+    Signed {
+        /// Where it is kept.
+        field: Field<i64>,
+    },
+    /// One of several words.
+    Word {
+        /// Where it is kept.
+        field: Field<&'static str>,
+        /// The words.
+        words: &'static [&'static str],
+    },
+    /// How much is logged.
+    LogLevel(Field<LogLevel>),
+    /// How log lines look.
+    LogFormat(Field<LogFormat>),
+    /// `yes` or `no`.
+    Switch(Field<bool>),
+    /// A path that must be given.
+    Path(Field<PathBuf>),
+    /// A path, or none.
+    OptionalPath(Field<Option<PathBuf>>),
+    /// One or more addresses.
+    Addresses(Field<Vec<ListenAddress>>),
+    /// The admin address.
+    Admin(Field<AdminAddress>),
+}
+
+/// A value that is not allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotAllowed {
+    /// The value, or the one of several that is wrong.
+    pub value: String,
+}
+
+impl Kind {
+    /// Reads `texts`, which is one text unless the kind is a list, and puts the value into `config`.
+    ///
+    /// # Errors
+    /// The text that is not [allowed](Self::allowed); `config` is unchanged.
+    pub fn set(&self, config: &mut Config, texts: &[String]) -> Result<(), NotAllowed> {
+        if let Self::Addresses(field) = self {
+            let addresses = texts.iter().map(|text| ListenAddress::parse(text).ok_or_else(|| not(text)));
+            let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
+            if addresses.is_empty() {
+                return Err(not(""));
+            }
+            *field(config) = addresses;
+            return Ok(());
+        }
+        match texts {
+            [] => self.set_one(config, ""),
+            [text] => self.set_one(config, text),
+            _ => None,
+        }
+        .ok_or_else(|| not(&texts.join(" ")))
+    }
+
+    fn set_one(&self, config: &mut Config, text: &str) -> Option<()> {
+        match self {
+            Self::Bytes { field, least, most } => {
+                *field(config) = bytes(text).filter(|bytes| (least..=most).contains(&bytes))?;
+            }
+            Self::Seconds { field, most } => {
+                *field(config) = seconds(text).filter(|seconds| seconds <= most)?;
+            }
+            Self::Count { field, least, most } => {
+                let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+                let count = text.parse().ok().filter(|count| digits && (least..=most).contains(&count));
+                *field(config) = count?;
+            }
+            Self::Signed { field } => *field(config) = text.parse().ok().filter(|number| *number >= -1)?,
+            Self::Word { field, words } => *field(config) = words.iter().find(|word| **word == text)?,
+            Self::LogLevel(field) => *field(config) = named(&LogLevel::NAMES, text)?,
+            Self::LogFormat(field) => *field(config) = named(&LogFormat::NAMES, text)?,
+            Self::Switch(field) => {
+                *field(config) = match text {
+                    "yes" | "true" => true,
+                    "no" | "false" => false,
+                    _ => return None,
+                }
+            }
+            Self::Path(field) => *field(config) = Some(PathBuf::from(text)).filter(|_| !text.is_empty())?,
+            Self::OptionalPath(field) => {
+                *field(config) = Some(PathBuf::from(text)).filter(|_| !text.is_empty());
+            }
+            Self::Admin(field) => *field(config) = AdminAddress::parse(text)?,
+            Self::Addresses(_) => return None,
+        }
+        Some(())
+    }
+
+    /// The value as CONFIG GET answers it; several are separated by spaces.
+    #[must_use]
+    pub fn show(&self, config: &Config) -> String {
+        self.texts(config).join(" ")
+    }
+
+    /// The value as texts that [`set`](Self::set) reads.
+    #[must_use]
+    pub fn texts(&self, config: &Config) -> Vec<String> {
+        // A field is named by a function that can also change it, so it is read from a copy: this is no hot path.
+        let config = &mut config.clone();
+        let text = match self {
+            Self::Bytes { field, .. } | Self::Seconds { field, .. } | Self::Count { field, .. } => {
+                field(config).to_string()
+            }
+            Self::Signed { field } => field(config).to_string(),
+            Self::Word { field, .. } => (*field(config)).to_owned(),
+            Self::LogLevel(field) => name_of(&LogLevel::NAMES, *field(config)),
+            Self::LogFormat(field) => name_of(&LogFormat::NAMES, *field(config)),
+            Self::Switch(field) => if *field(config) { "yes" } else { "no" }.to_owned(),
+            Self::Path(field) => field(config).display().to_string(),
+            Self::OptionalPath(field) => {
+                field(config).as_ref().map_or_else(String::new, |path| path.display().to_string())
+            }
+            Self::Addresses(field) => return field(config).iter().map(ToString::to_string).collect(),
+            Self::Admin(field) => field(config).to_string(),
+        };
+        vec![text]
+    }
+
+    /// What may be given, as the end of the sentence "allowed is ...".
+    #[must_use]
+    pub fn allowed(&self) -> String {
+        match self {
+            Self::Bytes { least: 0, most: u64::MAX, .. } => "bytes, such as 1048576, 100mb or 2gb".to_owned(),
+            Self::Bytes { least, most, .. } => format!(
+                "bytes from {} to {}, such as 1048576 or 100mb",
+                bytes_with_unit(*least),
+                bytes_with_unit(*most)
+            ),
+            Self::Seconds { most, .. } => format!("seconds from 0 to {most}, such as 300 or 5m"),
+            Self::Count { least, most, .. } => format!("a number from {least} to {most}"),
+            Self::Signed { .. } => format!("a number from -1 to {}", i64::MAX),
+            Self::Word { words, .. } => words.join(" or "),
+            Self::LogLevel(_) => "error, warn, info, debug or trace".to_owned(),
+            Self::LogFormat(_) => "text or json".to_owned(),
+            Self::Switch(_) => "yes or no".to_owned(),
+            Self::Path(_) | Self::OptionalPath(_) => "a path".to_owned(),
+            Self::Addresses(_) => ListenAddress::ALLOWED.to_owned(),
+            Self::Admin(_) => AdminAddress::ALLOWED.to_owned(),
+        }
+    }
+
+    /// Whether several values may be given.
+    #[must_use]
+    pub const fn is_list(&self) -> bool {
+        matches!(self, Self::Addresses(_))
+    }
+
+    /// Whether the value is a number or a switch, which a TOML file writes without quotes.
+    #[must_use]
+    pub const fn is_bare(&self) -> bool {
+        matches!(self, Self::Bytes { .. } | Self::Seconds { .. } | Self::Count { .. } | Self::Signed { .. })
+    }
+
+    /// The name of a value in `--help`.
+    #[must_use]
+    pub const fn placeholder(&self) -> &'static str {
+        match self {
+            Self::Bytes { .. } => "BYTES",
+            Self::Seconds { .. } => "SECONDS",
+            Self::Count { .. } | Self::Signed { .. } => "N",
+            Self::Word { .. } | Self::LogLevel(_) | Self::LogFormat(_) => "WORD",
+            Self::Switch(_) => "yes|no",
+            Self::Path(_) | Self::OptionalPath(_) => "PATH",
+            Self::Addresses(_) | Self::Admin(_) => "ADDR",
+        }
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.placeholder())
+    }
+}
+
+fn not(value: &str) -> NotAllowed {
+    NotAllowed { value: value.to_owned() }
+}
+
+fn named<T: Copy>(names: &[(&str, T)], text: &str) -> Option<T> {
+    names.iter().find(|(name, _)| *name == text).map(|(_, value)| *value)
+}
+
+fn name_of<T: Copy + PartialEq>(names: &[(&str, T)], value: T) -> String {
+    names.iter().find(|(_, known)| *known == value).map_or_else(String::new, |(name, _)| (*name).to_owned())
+}

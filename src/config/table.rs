@@ -1,0 +1,260 @@
+//! The table of settings.
+
+use super::Kind::{Addresses, Admin, Bytes, Count, OptionalPath, Path, Seconds, Signed, Switch, Word};
+use super::{Change, Kind, Setting};
+
+/// A day: nothing here waits longer on purpose.
+const DAY_SECS: u64 = 86_400;
+
+/// More threads than any machine this is meant for has cores.
+const MOST_THREADS: u64 = 1_024;
+
+/// The kernel holds the backlog as a signed 32-bit number.
+const MOST_BACKLOG: u64 = 2_147_483_647;
+
+/// Connections a process can have at most: Linux's highest `fs.nr_open`.
+const MOST_CLIENTS: u64 = 1_073_741_816;
+
+/// The smallest limit on a request, as in Redis: below it ordinary requests would fail.
+const LEAST_REQUEST_BYTES: u64 = 1 << 20;
+
+/// The request parser counts in 32 bits.
+const MOST_REQUEST_BYTES: u64 = 4 << 30;
+
+/// Half of the largest request, so that one argument always fits into a request.
+const MOST_BULK_BYTES: u64 = 2 << 30;
+
+/// Redis's longest key, and so the longest that any client was ever made for.
+const MOST_KEY_BYTES: u64 = 512 << 20;
+
+/// The smallest limit on output: one large reply must fit.
+const LEAST_OUTPUT_BYTES: u64 = 1 << 20;
+
+/// Entries of the slow log at most: each may keep 32 words of 128 bytes, so this is some 4 GiB.
+const MOST_SLOW_COMMANDS: u64 = 1_000_000;
+
+/// Every setting, in the order in which `--help` lists them.
+pub static SETTINGS: &[Setting] = &[
+    Setting {
+        name: "config",
+        kind: OptionalPath(|config| &mut config.config),
+        default: &[],
+        change: Change::AtStart,
+        help: "A TOML file with settings, by these names. Flags and variables win over it.",
+    },
+    Setting {
+        name: "listen",
+        kind: Addresses(|config| &mut config.listen),
+        default: &["127.0.0.1:6379"],
+        change: Change::AtStart,
+        help: "Where clients connect: host:port, [IPv6 address]:port or unix:/path; may be given several times.",
+    },
+    Setting {
+        name: "admin",
+        kind: Admin(|config| &mut config.admin),
+        default: &["127.0.0.1:9121"],
+        change: Change::AtStart,
+        help: "Where metrics and health are served over HTTP; off: nowhere.",
+    },
+    Setting {
+        name: "threads",
+        kind: Count { field: |config| &mut config.threads, least: 0, most: MOST_THREADS },
+        default: &["0"],
+        change: Change::AtStart,
+        help: "Threads that serve clients; 0: as many as the machine has cores.",
+    },
+    Setting {
+        name: "data-dir",
+        kind: Path(|config| &mut config.data_dir),
+        default: &["quotad-data"],
+        change: Change::AtStart,
+        help: "The directory for data. This version keeps all data in memory and writes nothing there.",
+    },
+    Setting {
+        name: "requirepass-file",
+        kind: OptionalPath(|config| &mut config.requirepass_file),
+        default: &[],
+        change: Change::AtStart,
+        help: "A file with the password that clients must give; none: no password is needed.",
+    },
+    Setting {
+        name: "log-level",
+        kind: Kind::LogLevel(|config| &mut config.log_level),
+        default: &["info"],
+        change: Change::AtStart,
+        help: "How much is logged: error, warn, info, debug or trace.",
+    },
+    Setting {
+        name: "log-format",
+        kind: Kind::LogFormat(|config| &mut config.log_format),
+        default: &["text"],
+        change: Change::AtStart,
+        help: "How log lines look: text, or json with one object a line.",
+    },
+    Setting {
+        name: "maxmemory",
+        kind: Bytes { field: |config| &mut config.maxmemory_bytes, least: 0, most: u64::MAX },
+        default: &["0"],
+        change: Change::Live,
+        help: "Bytes of data above which commands that need memory are refused; 0: no limit.",
+    },
+    Setting {
+        name: "maxmemory-policy",
+        kind: Word { field: |config| &mut config.maxmemory_policy, words: &["noeviction"] },
+        default: &["noeviction"],
+        change: Change::Live,
+        help: "What happens at maxmemory. A quota that was dropped would start afresh, so nothing is ever dropped.",
+    },
+    Setting {
+        name: "maxclients",
+        kind: Count { field: |config| &mut config.maxclients, least: 1, most: MOST_CLIENTS },
+        default: &["10000"],
+        change: Change::Live,
+        help: "Connections that may be open; further ones are refused.",
+    },
+    Setting {
+        name: "timeout",
+        kind: Seconds { field: |config| &mut config.timeout_secs, most: i32::MAX.unsigned_abs() as u64 },
+        default: &["0"],
+        change: Change::Live,
+        help: "Seconds after which an idle connection is closed; 0: never.",
+    },
+    Setting {
+        name: "tcp-keepalive",
+        kind: Seconds { field: |config| &mut config.tcp_keepalive_secs, most: DAY_SECS },
+        default: &["300"],
+        change: Change::AtStart,
+        help: "Seconds of silence after which the system asks whether a client still lives; 0: never.",
+    },
+    Setting {
+        name: "tcp-backlog",
+        kind: Count { field: |config| &mut config.tcp_backlog, least: 1, most: MOST_BACKLOG },
+        default: &["511"],
+        change: Change::AtStart,
+        help: "Connections that may wait to be accepted; the system may allow fewer.",
+    },
+    Setting {
+        name: "max-key-bytes",
+        kind: Bytes { field: |config| &mut config.max_key_bytes, least: 1, most: MOST_KEY_BYTES },
+        default: &["64kb"],
+        change: Change::Live,
+        help: "The longest key or subject.",
+    },
+    Setting {
+        name: "proto-max-bulk-len",
+        kind: Bytes {
+            field: |config| &mut config.proto_max_bulk_bytes,
+            least: LEAST_REQUEST_BYTES,
+            most: MOST_BULK_BYTES,
+        },
+        default: &["512mb"],
+        change: Change::Live,
+        help: "The longest argument of a command.",
+    },
+    Setting {
+        name: "client-query-buffer-limit",
+        kind: Bytes {
+            field: |config| &mut config.query_buffer_limit_bytes,
+            least: LEAST_REQUEST_BYTES,
+            most: MOST_REQUEST_BYTES,
+        },
+        default: &["1gb"],
+        change: Change::Live,
+        help: "Bytes of requests held for a connection before they run; a longer request closes it.",
+    },
+    Setting {
+        name: "client-output-buffer-limit",
+        kind: Bytes {
+            field: |config| &mut config.output_buffer_limit_bytes,
+            least: LEAST_OUTPUT_BYTES,
+            most: u64::MAX,
+        },
+        default: &["256mb"],
+        change: Change::Live,
+        help: "Bytes of replies held for a connection that does not read them; more close it.",
+    },
+    Setting {
+        name: "slowlog-log-slower-than",
+        kind: Signed { field: |config| &mut config.slowlog_log_slower_than_micros },
+        default: &["10000"],
+        change: Change::Live,
+        help: "Microseconds from which a command goes into the slow log; 0: every command; -1: none.",
+    },
+    Setting {
+        name: "slowlog-max-len",
+        kind: Count { field: |config| &mut config.slowlog_max_len, least: 0, most: MOST_SLOW_COMMANDS },
+        default: &["128"],
+        change: Change::Live,
+        help: "Commands that the slow log keeps.",
+    },
+    Setting {
+        name: "enable-debug-command",
+        kind: Switch(|config| &mut config.enable_debug_command),
+        default: &["no"],
+        change: Change::AtStart,
+        help: "Whether DEBUG is allowed.",
+    },
+    Setting {
+        name: "shutdown-timeout",
+        kind: Seconds { field: |config| &mut config.shutdown_timeout_secs, most: DAY_SECS },
+        default: &["10"],
+        change: Change::Live,
+        help: "Seconds that an orderly end waits for connections to take their last replies.",
+    },
+];
+
+/// The setting of this name.
+#[must_use]
+pub fn setting(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_of_one_form() {
+        for (position, setting) in SETTINGS.iter().enumerate() {
+            let name = setting.name;
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{name}");
+            assert!(!SETTINGS[..position].iter().any(|other| other.name == name), "{name} is there twice");
+            assert!(setting.help.ends_with('.'), "{name}'s help is no sentence");
+        }
+    }
+
+    #[test]
+    fn every_default_is_allowed_and_is_the_value_at_the_start() {
+        for setting in SETTINGS {
+            let mut config = Config::default();
+            let texts: Vec<String> = setting.default.iter().map(|text| (*text).to_owned()).collect();
+            setting.kind.set(&mut config, &texts).unwrap_or_else(|not| panic!("{}: {not:?}", setting.name));
+            assert_eq!(setting.kind.show(&config), setting.kind.show(&Config::default()), "{}", setting.name);
+        }
+    }
+
+    #[test]
+    fn no_two_settings_share_a_field() {
+        let other = |setting: &Setting| match setting.kind {
+            Bytes { .. } => "3mb",
+            Seconds { .. } | Count { .. } | Signed { .. } => "77",
+            Word { words, .. } => words[0],
+            Kind::LogLevel(_) => "error",
+            Kind::LogFormat(_) => "json",
+            Switch(_) => "yes",
+            Path(_) | OptionalPath(_) => "/elsewhere",
+            Addresses(_) | Admin(_) => "h:77",
+        };
+        for setting in SETTINGS {
+            let mut config = Config::default();
+            setting.kind.set(&mut config, &[other(setting).to_owned()]).unwrap();
+            let changed = SETTINGS
+                .iter()
+                .filter(|known| known.kind.show(&config) != known.kind.show(&Config::default()))
+                .map(|known| known.name);
+            let expected = (setting.name != "maxmemory-policy").then_some(setting.name);
+            assert_eq!(changed.collect::<Vec<_>>(), expected.into_iter().collect::<Vec<_>>());
+        }
+    }
+}

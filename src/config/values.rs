@@ -1,0 +1,109 @@
+//! The settings' values, typed: what the rest of the program reads.
+
+use std::path::PathBuf;
+
+use super::{AdminAddress, ListenAddress, SETTINGS, Secret};
+
+/// A value for each setting. The table of settings says what each means.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each field is the setting of its name, documented in the table")]
+pub struct Config {
+    pub config: Option<PathBuf>,
+    pub listen: Vec<ListenAddress>,
+    pub admin: AdminAddress,
+    /// 0: as many as the machine has cores.
+    pub threads: u64,
+    pub data_dir: PathBuf,
+    pub requirepass_file: Option<PathBuf>,
+    pub log_level: LogLevel,
+    pub log_format: LogFormat,
+    pub maxmemory_bytes: u64,
+    pub maxmemory_policy: &'static str,
+    pub maxclients: u64,
+    pub timeout_secs: u64,
+    pub tcp_keepalive_secs: u64,
+    pub tcp_backlog: u64,
+    pub max_key_bytes: u64,
+    pub proto_max_bulk_bytes: u64,
+    pub query_buffer_limit_bytes: u64,
+    pub output_buffer_limit_bytes: u64,
+    /// Negative: nothing is logged.
+    pub slowlog_log_slower_than_micros: i64,
+    pub slowlog_max_len: u64,
+    pub enable_debug_command: bool,
+    pub shutdown_timeout_secs: u64,
+    /// What the password file holds, or what CONFIG SET said; `None`: no password is needed.
+    pub password: Option<Secret>,
+}
+
+/// How much is logged: this level and those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Config {
+    /// Every setting at its default.
+    fn default() -> Self {
+        let mut config = Self {
+            config: None,
+            listen: Vec::new(),
+            admin: AdminAddress::Off,
+            threads: 0,
+            data_dir: PathBuf::new(),
+            requirepass_file: None,
+            log_level: LogLevel::Info,
+            log_format: LogFormat::Text,
+            maxmemory_bytes: 0,
+            maxmemory_policy: "noeviction",
+            maxclients: 0,
+            timeout_secs: 0,
+            tcp_keepalive_secs: 0,
+            tcp_backlog: 0,
+            max_key_bytes: 0,
+            proto_max_bulk_bytes: 0,
+            query_buffer_limit_bytes: 0,
+            output_buffer_limit_bytes: 0,
+            slowlog_log_slower_than_micros: 0,
+            slowlog_max_len: 0,
+            enable_debug_command: false,
+            shutdown_timeout_secs: 0,
+            password: None,
+        };
+        for setting in SETTINGS {
+            let texts: Vec<String> = setting.default.iter().map(|text| (*text).to_owned()).collect();
+            setting.kind.set(&mut config, &texts).expect("a test parses every default");
+        }
+        config
+    }
+}
+
+impl LogLevel {
+    /// The names of the levels.
+    pub(super) const NAMES: [(&'static str, Self); 5] = [
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+        ("trace", Self::Trace),
+    ];
+}
+
+impl LogFormat {
+    /// The names of the formats.
+    pub(super) const NAMES: [(&'static str, Self); 2] = [("text", Self::Text), ("json", Self::Json)];
+}

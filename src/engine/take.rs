@@ -1,0 +1,237 @@
+//! Takes on a subject: one limit by compare-and-swap, several under the exclusive guard.
+
+use smallvec::SmallVec;
+
+use super::entry::{Entry, Expiry, Value};
+use super::limits::LimitId;
+use super::residency::Missing;
+use super::shards::Place;
+use super::value::{Content, QuotaSlot, QuotaSlots};
+use super::{Engine, Slot};
+use crate::clock::Timestamp;
+use crate::quota;
+use crate::quota::{Limit, MAX_LIMITS, Mode, SpanCache, State, Status, Verdict, take, take_word};
+
+/// A limit with its number, which is looked up once and kept with the parsed limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberedLimit {
+    /// The limit.
+    pub limit: Limit,
+    /// Its number; `None` when all numbers are given: then every take on it is exclusive.
+    id: Option<LimitId>,
+}
+
+/// A limit and how much is taken of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// The limit.
+    pub limit: NumberedLimit,
+    /// The amount of the limit's unit.
+    pub amount: u64,
+}
+
+/// Why there is no verdict; nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TakeError {
+    /// The key holds a value of another type.
+    WrongType,
+    /// The subject would hold more than [`MAX_LIMITS`] limits.
+    TooManyLimits,
+    /// The key is unknown.
+    Missing(Missing),
+}
+
+impl Engine {
+    /// Numbers a limit, for takes on it.
+    #[must_use]
+    pub fn number(&self, limit: &Limit) -> NumberedLimit {
+        NumberedLimit { limit: *limit, id: self.limits.number(limit) }
+    }
+
+    /// Takes every charge of a subject or none: decides over all limits and writes all of them, in one step.
+    ///
+    /// # Errors
+    /// [`TakeError`]; nothing was changed.
+    #[inline]
+    pub fn take(
+        &self,
+        database: u8,
+        subject: &[u8],
+        charges: &[Charge],
+        mode: Mode,
+        now: Timestamp,
+        cache: &mut SpanCache,
+    ) -> Result<Verdict, TakeError> {
+        if let [charge] = charges
+            && let Some(id) = charge.limit.id
+        {
+            let hash = self.hasher.hash(subject);
+            let table = self.shards.read(Place::new(database, hash));
+            if let Some(slot) = table.find(hash, subject) {
+                let entry = table.entry(slot);
+                if matches!(entry.value, Value::Quota(known) if known == id) {
+                    entry.touch(now);
+                    return Ok(take_by_swapping(entry, charge, mode, now, cache));
+                }
+            }
+        }
+        self.take_exclusively(database, subject, charges, mode, now, cache)
+    }
+
+    /// First use of a subject, several limits, a limit that does not fit a word, a changed maximum.
+    #[inline(never)]
+    fn take_exclusively(
+        &self,
+        database: u8,
+        subject: &[u8],
+        charges: &[Charge],
+        mode: Mode,
+        now: Timestamp,
+        cache: &mut SpanCache,
+    ) -> Result<Verdict, TakeError> {
+        let taken = self.edit(database, subject, now, |slot| take_in(slot, charges, mode, now, cache));
+        taken.unwrap_or_else(|missing| Err(TakeError::Missing(missing)))
+    }
+}
+
+/// Decides on the word as it is and swaps it, again if another thread was faster.
+#[inline]
+fn take_by_swapping(
+    entry: &Entry,
+    charge: &Charge,
+    mode: Mode,
+    now: Timestamp,
+    cache: &mut SpanCache,
+) -> Verdict {
+    let mut word = entry.word.load();
+    loop {
+        let (next, verdict) = take_word(&charge.limit.limit.rule, word, charge.amount, mode, now, cache);
+        let Some(next) = next else { return verdict };
+        match entry.word.compare_exchange(word, next) {
+            Ok(()) => return verdict,
+            Err(changed) => word = changed,
+        }
+    }
+}
+
+/// Takes from the subject in `slot`, under its exclusive guard.
+fn take_in(
+    slot: &mut Slot<'_>,
+    charges: &[Charge],
+    mode: Mode,
+    now: Timestamp,
+    cache: &mut SpanCache,
+) -> Result<Verdict, TakeError> {
+    if let Some(taken) = slot.change_quotas(|slots| take_among(slots, charges, mode, now, cache)) {
+        return taken;
+    }
+    let known = match slot.view().map(|view| view.copy().0) {
+        None => None,
+        Some(Content::Quota(limit, word)) => Some((limit, word)),
+        Some(_) => return Err(TakeError::WrongType),
+    };
+    if let [charge] = charges
+        && charge.limit.id.is_some()
+        && charge.limit.limit.rule.is_word()
+        && known.is_none_or(|(limit, _)| limit.slot_key() == charge.limit.limit.slot_key())
+    {
+        let word = known.map_or(0, |(_, word)| word);
+        let (next, verdict) = take_word(&charge.limit.limit.rule, word, charge.amount, mode, now, cache);
+        if let Some(next) = next {
+            slot.put(Content::Quota(charge.limit.limit, next), Expiry::NEVER);
+        }
+        return Ok(verdict);
+    }
+    let mut slots = known.map_or_else(QuotaSlots::default, |(limit, word)| QuotaSlots::of_word(limit, word));
+    let verdict = take_among(&mut slots, charges, mode, now, cache)?;
+    if !slots.as_slice().is_empty() && changes_state(mode, &verdict) {
+        slot.put(Content::Quotas(Box::new(slots)), Expiry::NEVER);
+    }
+    Ok(verdict)
+}
+
+/// Whether a take with this verdict left anything to keep.
+fn changes_state(mode: Mode, verdict: &Verdict) -> bool {
+    mode != Mode::Peek && verdict.status != Status::Denied
+}
+
+/// Takes from several slots of a subject: looks at all, then writes all. Slots of limits that were not used before are
+/// added first and taken away again unless they were charged.
+fn take_among(
+    slots: &mut QuotaSlots,
+    charges: &[Charge],
+    mode: Mode,
+    now: Timestamp,
+    cache: &mut SpanCache,
+) -> Result<Verdict, TakeError> {
+    let before = slots.as_slice().len();
+    let mut positions = [0; MAX_LIMITS];
+    if charges.len() > MAX_LIMITS {
+        return Err(TakeError::TooManyLimits);
+    }
+    for (charge, position) in charges.iter().zip(&mut positions) {
+        let limit = &charge.limit.limit;
+        if let Some(known) = slots.position(limit) {
+            *position = known;
+            continue;
+        }
+        if slots.as_slice().len() == MAX_LIMITS {
+            slots.truncate(before);
+            return make_room(slots, charges, mode, now, cache);
+        }
+        *position = slots.as_slice().len();
+        slots.push(QuotaSlot { limit: *limit, state: limit.rule.fresh() });
+    }
+    let verdict = decide(slots, charges, &positions, mode, now, cache);
+    if changes_state(mode, &verdict) {
+        for (charge, &position) in charges.iter().zip(&positions) {
+            slots.as_mut_slice()[position].limit = charge.limit.limit;
+        }
+    } else {
+        slots.truncate(before);
+    }
+    Ok(verdict)
+}
+
+/// Takes again after dropping the slots that equal fresh ones, if there are any.
+fn make_room(
+    slots: &mut QuotaSlots,
+    charges: &[Charge],
+    mode: Mode,
+    now: Timestamp,
+    cache: &mut SpanCache,
+) -> Result<Verdict, TakeError> {
+    let before = slots.as_slice().len();
+    slots.drop_fresh(now, cache);
+    if slots.as_slice().len() == before {
+        return Err(TakeError::TooManyLimits);
+    }
+    take_among(slots, charges, mode, now, cache)
+}
+
+/// The verdict over the slots at `positions`, which are distinct; charges them where it allows.
+fn decide(
+    slots: &mut QuotaSlots,
+    charges: &[Charge],
+    positions: &[usize; MAX_LIMITS],
+    mode: Mode,
+    now: Timestamp,
+    cache: &mut SpanCache,
+) -> Verdict {
+    let mut states: [Option<&mut State>; MAX_LIMITS] = std::array::from_fn(|_| None);
+    let positions = &positions[..charges.len()];
+    for (at, slot) in slots.as_mut_slice().iter_mut().enumerate() {
+        if let Some(charge) = positions.iter().position(|&position| position == at) {
+            states[charge] = Some(&mut slot.state);
+        }
+    }
+    let mut picked: SmallVec<[quota::Slot<'_>; 4]> = charges
+        .iter()
+        .zip(states)
+        .filter_map(|(charge, state)| {
+            Some(quota::Slot { rule: &charge.limit.limit.rule, amount: charge.amount, state: state? })
+        })
+        .collect();
+    debug_assert_eq!(picked.len(), charges.len(), "every charge has a slot of its own");
+    take(&mut picked, mode, now, cache)
+}

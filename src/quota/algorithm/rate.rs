@@ -1,0 +1,198 @@
+//! RATE: units refill continuously into a bucket (the generic cell rate algorithm).
+//!
+//! The word is one point in time, when the bucket is full again: whole microseconds above, and below a rest in
+//! `1 / count` microseconds. In that measure a unit costs exactly `period`, so nothing is ever rounded: in any stretch at
+//! most `burst + count * elapsed / period` units are admitted, a fresh bucket admits `burst` single units at once, and
+//! after exactly one period `count` units are there again, also where `count` does not divide the period.
+//!
+//! Where a limit's count changes, a rest that was kept stands for another part of one microsecond.
+
+use std::num::NonZeroU64;
+
+use super::{OneWord, Room, halves};
+use crate::clock::Timestamp;
+use crate::quota::error::LimitError;
+use crate::quota::limit::MAX_AMOUNT;
+use crate::quota::period::Period;
+use crate::quota::span::SpanCache;
+use crate::quota::verdict::Retry;
+
+/// `count` units per period, at most `burst` at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rate {
+    count: NonZeroU64,
+    period: Period,
+    burst: NonZeroU64,
+}
+
+impl Rate {
+    /// `count` units per `period`; the bucket holds `burst`, or `count` where it is not named.
+    ///
+    /// # Errors
+    /// [`LimitError`] when a number is 0 or over `MAX_AMOUNT`, or the bucket would take over a hundred years to fill.
+    pub fn new(count: u64, period: Period, burst: Option<u64>) -> Result<Self, LimitError> {
+        LimitError::check("rate", count, 1, MAX_AMOUNT)?;
+        let burst = LimitError::check("burst", burst.unwrap_or(count), 1, MAX_AMOUNT)?;
+        let refill = u128::from(burst) * u128::from(period.as_micros());
+        if refill > u128::from(Period::MAX.as_micros()) * u128::from(count) {
+            return Err(LimitError::RefillTooLong { count, burst });
+        }
+        let count = NonZeroU64::new(count).expect("it was checked above");
+        let burst = NonZeroU64::new(burst).expect("it was checked above");
+        Ok(Self { count, period, burst })
+    }
+
+    /// Units per period.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count.get()
+    }
+
+    /// The period in which `count` units refill.
+    #[must_use]
+    pub const fn period(&self) -> Period {
+        self.period
+    }
+
+    /// Units the bucket holds.
+    #[must_use]
+    pub const fn burst(&self) -> u64 {
+        self.burst.get()
+    }
+
+    /// The cost of `amount` units in `1 / count` us: under 2^115.
+    #[inline]
+    fn cost_of(&self, amount: u64) -> u128 {
+        u128::from(amount) * u128::from(self.period.as_micros())
+    }
+
+    /// What the bucket lacks at `now`, in `1 / count` us: at most the cost of all it holds.
+    #[inline]
+    fn lacking(&self, word: u128, now: Timestamp) -> u128 {
+        let (full_at, rest) = halves(word);
+        if full_at < now.as_micros() {
+            return 0;
+        }
+        let rest = rest.min(self.count() - 1);
+        let lacking = u128::from(full_at - now.as_micros()) * u128::from(self.count()) + u128::from(rest);
+        lacking.min(self.cost_of(self.burst()))
+    }
+
+    /// The word of a bucket that lacks `lacking` at `now`.
+    #[inline]
+    fn word(&self, lacking: u128, now: Timestamp) -> u128 {
+        let (micros, rest) = divide(lacking, self.count());
+        let full_at = now.plus_micros(u64::try_from(micros).unwrap_or(u64::MAX)).as_micros();
+        (u128::from(full_at) << 64) | u128::from(rest)
+    }
+}
+
+/// Quotient and rest, in 64 bits where the dividend fits, since a 128-bit division takes several times as long.
+#[inline]
+fn divide(dividend: u128, divisor: u64) -> (u128, u64) {
+    if let Ok(small) = u64::try_from(dividend) {
+        return (u128::from(small / divisor), small % divisor);
+    }
+    let rest = dividend % u128::from(divisor);
+    (dividend / u128::from(divisor), u64::try_from(rest).expect("a rest is below its divisor"))
+}
+
+/// A duration in `1 / count` us as microseconds, rounded up.
+#[inline]
+fn micros_up(duration: u128, count: u64) -> u64 {
+    let (micros, rest) = divide(duration, count);
+    u64::try_from(micros).unwrap_or(u64::MAX).saturating_add(u64::from(rest > 0))
+}
+
+impl OneWord for Rate {
+    /// Time beyond what an empty bucket lacks is cut off.
+    #[inline]
+    fn settle(&self, word: u128, now: Timestamp, _: &mut SpanCache) -> u128 {
+        word.min(self.word(self.cost_of(self.burst()), now))
+    }
+
+    #[inline]
+    fn room(&self, word: u128, amount: u64, now: Timestamp, _: &mut SpanCache) -> Room {
+        let room = self.cost_of(self.burst()) - self.lacking(word, now);
+        let (available, _) = divide(room, self.period.as_micros());
+        let available = u64::try_from(available).unwrap_or(u64::MAX);
+        let retry = if amount <= available {
+            Retry::Now
+        } else if amount > self.burst() {
+            Retry::Never
+        } else {
+            Retry::AfterMicros(micros_up(self.cost_of(amount) - room, self.count()))
+        };
+        Room { available, retry }
+    }
+
+    #[inline]
+    fn used(&self, word: u128, now: Timestamp, cache: &mut SpanCache) -> u64 {
+        self.burst() - self.room(word, 0, now, cache).available
+    }
+
+    /// A forced charge empties the bucket and no more: what it went over is not owed.
+    #[inline]
+    fn charge(&self, word: u128, amount: u64, now: Timestamp, _: &mut SpanCache) -> u128 {
+        if amount == 0 {
+            return word;
+        }
+        let lacking = self.lacking(word, now) + self.cost_of(amount.min(self.burst()));
+        self.word(lacking.min(self.cost_of(self.burst())), now)
+    }
+
+    #[inline]
+    fn fresh_at(&self, word: u128, _: &mut SpanCache) -> Option<Timestamp> {
+        let (full_at, rest) = halves(word);
+        Some(Timestamp::from_micros(full_at.saturating_add(u64::from(rest > 0))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_millis(1_795_176_000_000);
+
+    fn rate(count: u64, burst: u64) -> Rate {
+        let second = Period::from_secs(1).expect("a second is a period");
+        Rate::new(count, second, Some(burst)).expect("the numbers are in range")
+    }
+
+    #[test]
+    fn after_exactly_a_period_the_count_is_there_again() {
+        let cache = &mut SpanCache::default();
+        for count in [1, 3, 7, 30, 999_983, 7_000_000_000] {
+            let rate = rate(count, count);
+            let mut word = rate.charge(0, count, START, cache);
+            for second in 1..1_000 {
+                let now = START.plus_micros(second * 1_000_000);
+                let before = START.plus_micros(second * 1_000_000 - 1);
+                assert!(rate.room(word, count, before, cache).available < count, "{count}");
+                assert_eq!(rate.room(word, count, now, cache).available, count);
+                assert_eq!(rate.fresh_at(word, cache), Some(now));
+                word = rate.charge(word, count, now, cache);
+            }
+        }
+    }
+
+    #[test]
+    fn single_units_cost_what_they_cost_together() {
+        let cache = &mut SpanCache::default();
+        let rate = rate(7, 7);
+        let together = rate.charge(0, 7, START, cache);
+        let single = (0..7).fold(0, |word, _| rate.charge(word, 1, START, cache));
+        assert_eq!(single, together);
+        assert_eq!(rate.room(rate.charge(0, 6, START, cache), 1, START, cache).available, 1);
+    }
+
+    #[test]
+    fn a_count_that_changes_keeps_the_time_to_the_microsecond() {
+        let cache = &mut SpanCache::default();
+        let word = rate(7, 7).charge(0, 1, START, cache);
+        for count in [1, 2, 1_000] {
+            let after = rate(count, 10_000_000).fresh_at(word, cache).map(|at| at.micros_since(START));
+            assert_eq!(after, Some(142_858));
+        }
+    }
+}

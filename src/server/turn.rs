@@ -1,0 +1,287 @@
+//! The running of what one read brought: every complete request, in order, into one output.
+
+use std::task::Context;
+use std::time::Duration;
+
+use super::late::{Hold, Late, MAX_FETCHES};
+use super::limits::ConnectionLimits;
+use crate::clock::Timestamp;
+use crate::dispatch::execute::{Execution, write_error};
+use crate::dispatch::{Answer, CommandError, Executor, Outcome, ReplyMode, Session};
+use crate::engine::Missing;
+use crate::resp::{Request, RequestLimits, RequestParser};
+
+/// Requests after which other connections have a turn: some 0.1 ms of counters, and more than a client's usual pipeline.
+pub(super) const MAX_REQUESTS_PER_TURN: usize = 1_024;
+
+/// Output after which a turn writes: no more than a socket's send buffer usually takes at once.
+pub(super) const MAX_OUTPUT_BYTES_PER_TURN: usize = 256 * 1024;
+
+/// The longest a pause is slept before it is looked at again; timers have an end.
+const PAUSE_LOOK_MICROS: u64 = 3_600_000_000;
+
+/// A client's side of what is said: what it negotiated, how far its input is read, and what it waits for.
+pub(super) struct Conversation {
+    pub(super) session: Session,
+    pub(super) parser: RequestParser,
+    pub(super) late: Option<Box<Late>>,
+}
+
+/// Runs turns on one thread.
+pub(super) struct Runner {
+    pub(super) executor: Executor,
+    /// Replies of the running turn.
+    pub(super) output: Vec<u8>,
+    /// How much of `output` is whole replies that may be written; what a panic leaves behind it is cut off.
+    replies_end: usize,
+}
+
+/// What a turn came to.
+pub(super) struct Turn {
+    /// Bytes of the requests that ran.
+    pub(super) consumed: usize,
+    pub(super) end: TurnEnd,
+}
+
+/// Why a turn ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TurnEnd {
+    /// No complete request is left.
+    Incomplete,
+    /// It ran as much as it may; more may be left.
+    Capped,
+    /// Something must be waited for.
+    Held,
+    /// The connection is to be closed.
+    Close,
+}
+
+impl Conversation {
+    pub(super) fn owes(&self) -> bool {
+        self.late.as_ref().is_some_and(|late| late.owes())
+    }
+
+    /// Whether no request may run.
+    pub(super) fn is_held(&self) -> bool {
+        self.late.as_ref().is_some_and(|late| late.is_full() || !matches!(late.hold, Hold::None))
+    }
+
+    fn late(&mut self) -> &mut Late {
+        self.late.get_or_insert_default()
+    }
+
+    /// Whether the reply of the request that just ran is not wanted; a skip is used up by it.
+    fn is_suppressed(&mut self) -> bool {
+        let suppressed = self.session.replies != ReplyMode::On;
+        if self.session.replies == ReplyMode::SkipThis {
+            self.session.replies = ReplyMode::On;
+        }
+        suppressed
+    }
+}
+
+impl Runner {
+    pub(super) fn new(executor: Executor) -> Self {
+        Self { executor, output: Vec::new(), replies_end: 0 }
+    }
+
+    /// Runs the requests at the beginning of `bytes`. `output` then holds what can be written at once; replies behind
+    /// owed answers are with those.
+    pub(super) fn run(
+        &mut self,
+        conversation: &mut Conversation,
+        bytes: &[u8],
+        limits: &ConnectionLimits,
+        context: &mut Context<'_>,
+    ) -> Turn {
+        self.output.clear();
+        self.replies_end = 0;
+        let limits = limits.requests();
+        let mut now = None;
+        let mut turn = Turn { consumed: 0, end: TurnEnd::Capped };
+        for _ in 0..MAX_REQUESTS_PER_TURN {
+            let rest = &bytes[turn.consumed..];
+            let limits = self.limits(&conversation.session, &limits);
+            let length = match conversation.parser.parse(rest, limits) {
+                Ok(Some(length)) => length,
+                Ok(None) => {
+                    turn.end = TurnEnd::Incomplete;
+                    break;
+                }
+                Err(error) => {
+                    self.refuse(conversation, &error.to_string());
+                    turn.end = TurnEnd::Close;
+                    break;
+                }
+            };
+            let now = *now.get_or_insert_with(|| self.executor.begin_turn());
+            match self.step(conversation, rest, now, context) {
+                Step::Done => turn.consumed += length,
+                Step::Again => {
+                    turn.end = TurnEnd::Held;
+                    break;
+                }
+                Step::Held => {
+                    turn.consumed += length;
+                    turn.end = TurnEnd::Held;
+                    break;
+                }
+            }
+            if conversation.session.close || conversation.session.client.is_killed() {
+                turn.end = TurnEnd::Close;
+                break;
+            }
+            if self.output.len() >= MAX_OUTPUT_BYTES_PER_TURN {
+                break;
+            }
+        }
+        if now.is_some() {
+            self.executor.end_turn(&conversation.session);
+        }
+        self.settle(conversation);
+        turn
+    }
+
+    fn limits<'a>(&self, session: &Session, configured: &'a RequestLimits) -> &'a RequestLimits {
+        if session.authenticated || !self.executor.ports().settings.password_required() {
+            configured
+        } else {
+            &RequestLimits::UNAUTHENTICATED
+        }
+    }
+
+    /// Runs the request that the parser just completed.
+    #[inline]
+    fn step(
+        &mut self,
+        conversation: &mut Conversation,
+        bytes: &[u8],
+        now: Timestamp,
+        context: &mut Context<'_>,
+    ) -> Step {
+        if let Some(late) = &mut conversation.late {
+            if let Some(text) = late.refused.take() {
+                late.fetches = 0;
+                if !conversation.is_suppressed() {
+                    write_error(&mut self.output, conversation.session.protocol, &CommandError::other(text));
+                }
+                return Step::Done;
+            }
+        }
+        let request: Request<'_> = conversation.parser.request(bytes);
+        if request.is_empty() {
+            return Step::Done;
+        }
+        let execution = self.executor.execute(&mut conversation.session, request, &mut self.output);
+        if let Execution::Done(Outcome::Reply) = execution {
+            self.note_reply(conversation);
+            return Step::Done;
+        }
+        self.wait(conversation, execution, now, context)
+    }
+
+    #[inline]
+    fn note_reply(&mut self, conversation: &mut Conversation) {
+        match &mut conversation.late {
+            None => self.replies_end = self.output.len(),
+            Some(late) => {
+                late.fetches = 0;
+                if !late.owes() {
+                    self.replies_end = self.output.len();
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn wait(
+        &mut self,
+        conversation: &mut Conversation,
+        execution: Execution,
+        now: Timestamp,
+        context: &mut Context<'_>,
+    ) -> Step {
+        match execution {
+            Execution::Done(Outcome::Reply) => Step::Done,
+            Execution::Done(Outcome::Missing(missing)) => self.fetch(conversation, missing),
+            Execution::Done(Outcome::Suspend(answer)) => {
+                self.owe(conversation, answer, context);
+                let late = conversation.late();
+                if late.owes() {
+                    late.hold = Hold::Suspended;
+                    return Step::Held;
+                }
+                Step::Done
+            }
+            Execution::Done(Outcome::Later(answer)) => {
+                self.owe(conversation, answer, context);
+                if conversation.is_held() { Step::Held } else { Step::Done }
+            }
+            Execution::Paused(until) => {
+                let micros = until.micros_since(now).min(PAUSE_LOOK_MICROS);
+                let timer = Box::pin(tokio::time::sleep(Duration::from_micros(micros)));
+                conversation.late().hold = Hold::Pause { until, timer };
+                Step::Again
+            }
+        }
+    }
+
+    fn fetch(&mut self, conversation: &mut Conversation, missing: Missing) -> Step {
+        let late = conversation.late.get_or_insert_default();
+        late.fetches += 1;
+        late.hold = if late.fetches > MAX_FETCHES {
+            let text = "the keys of this command did not stay in memory until it could run";
+            Hold::Fetch(Box::pin(std::future::ready(Err(text.to_owned()))))
+        } else {
+            Hold::Fetch(self.executor.ports().fetch.fetch(missing))
+        };
+        Step::Again
+    }
+
+    /// Puts an answer in its place behind everything that was written before it.
+    fn owe(&mut self, conversation: &mut Conversation, answer: Answer, context: &mut Context<'_>) {
+        let suppressed = conversation.is_suppressed();
+        self.settle(conversation);
+        let late = conversation.late();
+        late.fetches = 0;
+        if let Some(bytes) = late.owe_answer(answer, suppressed, context) {
+            self.output.extend_from_slice(&bytes);
+            self.replies_end = self.output.len();
+        }
+    }
+
+    /// Moves replies that stand behind owed answers to those.
+    fn settle(&mut self, conversation: &mut Conversation) {
+        match &mut conversation.late {
+            Some(late) if late.owes() => {
+                late.owe_bytes(&self.output[self.replies_end..]);
+                self.output.truncate(self.replies_end);
+            }
+            _ => self.replies_end = self.output.len(),
+        }
+    }
+
+    /// Writes why the input cannot be read on.
+    fn refuse(&mut self, conversation: &Conversation, text: &str) {
+        self.executor.scratch().metrics.protocol_errors.add(1);
+        tracing::debug!(client = %conversation.session.client.address, "closing: {text}");
+        write_error(&mut self.output, conversation.session.protocol, &CommandError::other(text.to_owned()));
+    }
+
+    /// What may still be written of a turn in which a handler panicked: the replies before it, and an error in its place.
+    pub(super) fn after_panic(&mut self) -> &[u8] {
+        self.output.truncate(self.replies_end);
+        self.output.extend_from_slice(b"-ERR internal error\r\n");
+        self.replies_end = self.output.len();
+        &self.output
+    }
+}
+
+enum Step {
+    /// The request ran; the next may.
+    Done,
+    /// The request ran; the next waits.
+    Held,
+    /// The request is to be run again.
+    Again,
+}

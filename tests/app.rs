@@ -1,0 +1,234 @@
+//! The program as its users start it: settings, exit codes, addresses, signals, and a second server on a taken port.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+/// How long anything may take before a test fails: far longer than it takes on the slowest machine.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The program with a clean environment, in a directory of its own.
+fn quotad(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quotad"));
+    command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn finished(arguments: &[&str]) -> Output {
+    quotad(arguments).output().expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("texts are UTF-8")
+}
+
+/// A server on free ports, ended when it is dropped.
+struct Running {
+    child: Child,
+    lines: Receiver<String>,
+    clients: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let all =
+            ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json", "--threads", "2"];
+        let mut child = quotad(&[&all[..], arguments].concat()).spawn().expect("the program starts");
+        let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
+        let (sender, lines) = sync_channel(10_000);
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if sender.try_send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut running = Self { child, lines, clients: ([0; 4], 0).into(), admin: ([0; 4], 0).into() };
+        let start = running.line_with("\"listen\"");
+        running.clients = address_in(&start, "\"listen\":\"");
+        running.admin = address_in(&start, "\"admin\":\"");
+        running
+    }
+
+    /// The next log line that holds `part`.
+    fn line_with(&self, part: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(DEADLINE).expect("the line comes before the deadline");
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.clients).expect("the server accepts");
+        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout can be set");
+        stream
+    }
+
+    /// One inline call; answers the reply's bytes up to `length`.
+    fn call(stream: &mut TcpStream, line: &str, length: usize) -> String {
+        stream.write_all(format!("{line}\r\n").as_bytes()).expect("the server reads");
+        let mut reply = vec![0; length];
+        stream.read_exact(&mut reply).expect("the server answers");
+        text(&reply)
+    }
+
+    fn http(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.admin).expect("the admin pages accept");
+        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout can be set");
+        write!(stream, "{request} HTTP/1.1\r\nHost: quotad\r\nConnection: close\r\n\r\n")
+            .expect("the server reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the server answers and closes");
+        answer
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([name, &self.child.id().to_string()]).status();
+        assert!(status.expect("kill is there").success());
+    }
+
+    fn ended(mut self) -> ExitStatus {
+        // The reader of the log ends with the process, so this waits for it without asking again and again.
+        while self.lines.recv_timeout(DEADLINE).is_ok() {}
+        self.child.wait().expect("the child can be waited for")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn address_in(line: &str, name: &str) -> SocketAddr {
+    let (_, rest) = line.split_once(name).expect("the start line names its addresses");
+    let address = rest.split(['"', ' ']).next().unwrap_or_default();
+    address.parse().expect("an address is an address")
+}
+
+#[test]
+fn a_wrong_setting_is_one_line_and_code_2() {
+    for arguments in [
+        &["--maxclients", "0"][..],
+        &["--no-such-setting", "1"],
+        &["serve", "--listen", "nowhere"],
+        &["check-config", "--timeout", "soon"],
+        &["bogus"],
+    ] {
+        let output = finished(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let line = text(&output.stderr);
+        assert!(line.starts_with("quotad: ") && line.matches('\n').count() == 1, "{line}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn check_config_and_print_config() {
+    let output = finished(&["check-config", "--maxmemory", "1gb"]);
+    assert_eq!(
+        (output.status.code(), text(&output.stdout)),
+        (Some(0), "ok\nmaxmemory: flag --maxmemory\n".into())
+    );
+    let output = finished(&["--print-config", "--maxmemory", "1gb"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).contains("\nmaxmemory = 1073741824\n"));
+    assert!(text(&finished(&["--help"]).stdout).contains("--requirepass-file"));
+    assert!(text(&finished(&["--version"]).stdout).starts_with("quotad "));
+}
+
+#[test]
+fn sigterm_ends_in_good_order() {
+    let server = Running::start(&[]);
+    let mut client = server.connect();
+    assert_eq!(Running::call(&mut client, "PING", 7), "+PONG\r\n");
+    server.signal("-HUP");
+    server.line_with("SIGHUP");
+    assert_eq!(Running::call(&mut client, "PING", 7), "+PONG\r\n");
+    server.signal("-TERM");
+    let mut rest = Vec::new();
+    assert_eq!(client.read_to_end(&mut rest).expect("the server closes"), 0);
+    assert_eq!(server.ended().code(), Some(0));
+}
+
+#[test]
+fn sigint_ends_in_good_order() {
+    let server = Running::start(&[]);
+    server.signal("-INT");
+    assert_eq!(server.ended().code(), Some(0));
+}
+
+#[test]
+fn a_second_server_on_a_taken_port_says_so() {
+    let server = Running::start(&[]);
+    let taken = server.clients.to_string();
+    let second = finished(&["--listen", &taken, "--admin", "off", "--log-level", "error"]);
+    assert_eq!(second.status.code(), Some(1));
+    let line = text(&second.stderr);
+    assert!(
+        line.starts_with("quotad: ") && line.contains(&taken) && line.contains("another server"),
+        "{line}"
+    );
+    assert_eq!(line.matches('\n').count(), 1, "{line}");
+
+    let admin = server.admin.to_string();
+    let third = finished(&["--listen", "127.0.0.1:0", "--admin", &admin, "--log-level", "error"]);
+    assert_eq!(third.status.code(), Some(1));
+    let line = text(&third.stderr);
+    assert!(line.contains(&admin) && line.contains("admin") && line.matches('\n').count() == 1, "{line}");
+    assert_eq!(Running::call(&mut server.connect(), "PING", 7), "+PONG\r\n");
+}
+
+#[test]
+fn admin_pages() {
+    let server = Running::start(&[]);
+    let mut client = server.connect();
+    assert_eq!(Running::call(&mut client, "PING", 7), "+PONG\r\n");
+    let check = |request: &str, status: &str, part: &str| {
+        let answer = server.http(request);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{request}: {answer}");
+        assert!(answer.contains(part), "{request}: {answer}");
+    };
+    check("GET /", "200", "/metrics");
+    check("GET /healthz", "200", "ok");
+    check("GET /readyz", "200", "ready");
+    check("GET /nowhere", "404", "no such page");
+    check("POST /metrics", "405", "only GET and HEAD");
+    check("HEAD /healthz", "200", "content-type");
+    check("GET /metrics", "200", "quotad_commands_total{command=\"ping\"} 1\n");
+    check("GET /metrics", "200", "quotad_connections_open 1\n");
+    assert!(!server.http("HEAD /metrics").contains("quotad_"));
+}
+
+#[test]
+fn a_password_from_a_file_is_asked_for() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let path = directory.path().join("password");
+    std::fs::write(&path, "hunter2\n").expect("a file can be written");
+    let server = Running::start(&["--requirepass-file", path.to_str().expect("a path")]);
+    let mut client = server.connect();
+    assert!(Running::call(&mut client, "PING", 7).starts_with("-NOAUTH"));
+}
+
+#[test]
+fn a_unix_socket_is_listened_on_and_removed() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let path = directory.path().join("socket");
+    let listen = format!("unix:{}", path.display());
+    let server = Running::start(&["--listen", &listen]);
+    let mut client = std::os::unix::net::UnixStream::connect(&path).expect("the server accepts");
+    client.write_all(b"PING\r\n").expect("the server reads");
+    let mut reply = [0; 7];
+    client.read_exact(&mut reply).expect("the server answers");
+    assert_eq!(&reply, b"+PONG\r\n");
+    server.signal("-TERM");
+    assert_eq!(server.ended().code(), Some(0));
+    assert!(!path.exists());
+}
