@@ -1,6 +1,8 @@
 //! CONFIG SET: changes settings while the server runs.
 
-use crate::dispatch::{Args, Arity, CommandError, Context, Flags, Group, Handled, Keys, Outcome, Spec};
+use crate::dispatch::{
+    Args, Arity, CommandError, Context, Flags, Group, Handled, Keys, Outcome, Spec, example,
+};
 
 pub(super) static SPEC: Spec = Spec {
     name: "config|set",
@@ -16,7 +18,10 @@ pub(super) static SPEC: Spec = Spec {
         .with(Flags::NO_SCRIPT)
         .with(Flags::SECRET),
     keys: Keys::NONE,
-    examples: &[],
+    examples: &[example(
+        "CONFIG SET nothing 1",
+        "(error) ERR Unknown option or number of arguments for CONFIG SET - 'nothing'",
+    )],
     subcommands: &[],
     run,
 };
