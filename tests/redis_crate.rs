@@ -62,30 +62,33 @@ fn pipelines(client: &mut Connection) {
     for _ in 0..10_000 {
         pipeline.incr("many", 1);
     }
-    let sums: Vec<i64> = pipeline.query(client).unwrap();
+    let sums: Vec<i64> = pipeline.query(client).expect("the server answers");
     assert!(sums.into_iter().eq(1..=10_000));
 }
 
 fn binary(client: &mut Connection) {
     let every_byte: Vec<u8> = (0..=255).collect();
-    let () = client.set(&every_byte, &every_byte).unwrap();
-    assert_eq!(client.get::<_, Vec<u8>>(&every_byte).unwrap(), every_byte);
+    let () = client.set(&every_byte, &every_byte).expect("the server answers");
+    assert_eq!(client.get::<_, Vec<u8>>(&every_byte).expect("the server answers"), every_byte);
 }
 
 fn errors(client: &mut Connection) {
-    let () = client.set("word", "abc").unwrap();
+    let () = client.set("word", "abc").expect("the server answers");
     let refused: RedisResult<i64> = client.incr("word", 1);
-    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Server(ServerErrorKind::ResponseError));
+    assert_eq!(
+        refused.expect_err("the call is refused").kind(),
+        ErrorKind::Server(ServerErrorKind::ResponseError)
+    );
     let refused: RedisResult<String> = cmd("NONSENSE").arg("a").query(client);
-    assert!(refused.unwrap_err().to_string().contains("unknown command"));
-    assert_eq!(cmd("PING").query::<String>(client).unwrap(), "PONG");
+    assert!(refused.expect_err("the call is refused").to_string().contains("unknown command"));
+    assert_eq!(cmd("PING").query::<String>(client).expect("the server answers"), "PONG");
 }
 
 fn scan(client: &mut Connection) {
     let pairs: Vec<(String, i64)> = (0..2_000).map(|number| (format!("scan:{number}"), number)).collect();
-    let () = client.mset(&pairs).unwrap();
-    let found = client.scan_match::<_, String>("scan:*").unwrap();
-    let mut found: Vec<String> = found.map(|key| key.unwrap()).collect();
+    let () = client.mset(&pairs).expect("the server answers");
+    let found = client.scan_match::<_, String>("scan:*").expect("the server answers");
+    let mut found: Vec<String> = found.map(|key| key.expect("the server answers")).collect();
     found.sort();
     found.dedup();
     assert_eq!(found.len(), 2_000);
@@ -93,29 +96,34 @@ fn scan(client: &mut Connection) {
 
 fn limits(client: &mut Connection) {
     let call = cmd("CL.THROTTLE").arg("user:7").arg(&[15, 30, 60, 1]).to_owned();
-    assert_eq!(call.query::<Vec<i64>>(client).unwrap(), [0, 16, 15, -1, 2]);
+    assert_eq!(call.query::<Vec<i64>>(client).expect("the server answers"), [0, 16, 15, -1, 2]);
     let call = cmd("QUOTA.TAKE").arg("org/acme").arg(3).arg(&["BUDGET", "5", "PER", "TOTAL"]).to_owned();
-    let taken: Vec<redis::Value> = call.query(client).unwrap();
+    let taken: Vec<redis::Value> = call.query(client).expect("the server answers");
     assert_eq!(taken[..3], [redis::Value::Int(1), redis::Value::Int(3), redis::Value::Int(2)]);
-    let taken: Vec<redis::Value> = call.query(client).unwrap();
+    let taken: Vec<redis::Value> = call.query(client).expect("the server answers");
     assert_eq!(taken[0], redis::Value::Int(0));
 }
 
 fn databases(server: &Server, parameters: &str, client: &mut Connection) {
     let mut other = server.connect(&parameters.replacen('0', "3", 1));
-    let () = other.set("where", "three").unwrap();
-    assert_eq!(client.get::<_, Option<String>>("where").unwrap(), None);
-    assert_eq!(other.get::<_, Option<String>>("where").unwrap().as_deref(), Some("three"));
+    let () = other.set("where", "three").expect("the server answers");
+    assert_eq!(client.get::<_, Option<String>>("where").expect("the server answers"), None);
+    assert_eq!(
+        other.get::<_, Option<String>>("where").expect("the server answers").as_deref(),
+        Some("three")
+    );
 }
 
 fn killed(server: &Server, parameters: &str, client: &mut Connection) {
     let mut victim = server.connect(parameters);
-    let number: i64 = cmd("CLIENT").arg("ID").query(&mut victim).unwrap();
-    let ended: i64 = cmd("CLIENT").arg("KILL").arg("ID").arg(number).query(client).unwrap();
+    let number: i64 = cmd("CLIENT").arg("ID").query(&mut victim).expect("the server answers");
+    let ended: i64 =
+        cmd("CLIENT").arg("KILL").arg("ID").arg(number).query(client).expect("the server answers");
     assert_eq!(ended, 1);
     let refused: RedisResult<String> = cmd("PING").query(&mut victim);
-    assert!(refused.unwrap_err().is_connection_dropped());
-    let again: i64 = cmd("CLIENT").arg("ID").query(&mut server.connect(parameters)).unwrap();
+    assert!(refused.expect_err("the call is refused").is_connection_dropped());
+    let again: i64 =
+        cmd("CLIENT").arg("ID").query(&mut server.connect(parameters)).expect("the server answers");
     assert!(again > number);
 }
 
