@@ -9,7 +9,7 @@ use super::execute::Execution;
 use super::ports::{Clients, Durability, Fetch, Lifecycle, Pending, Settings, SlowCommand, SlowLog};
 use super::{ClientRecord, CommandTable, Executor, Outcome, Ports, Scratch, Session};
 use crate::clock::{Clock, ManualClock, Timestamp};
-use crate::engine::{Engine, Missing};
+pub use crate::engine::{Engine, Missing};
 use crate::metrics::Metrics;
 use crate::resp::{Protocol, RequestLimits, RequestParser};
 

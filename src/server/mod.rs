@@ -23,6 +23,9 @@ mod stream;
 mod turn;
 mod worker;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::{ListenAddress, ServerConfig};
 pub use limits::ConnectionLimits;
 pub use listener::BindError;

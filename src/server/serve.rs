@@ -114,20 +114,20 @@ impl Server {
         let mut ended = Ok(());
         tokio::select! {
             () = shutdown.begun() => {}
-            Some(joined) = threads.join_next() => ended = worker_ended(joined),
+            Some(joined) = threads.join_next() => ended = worker_ended(&joined),
         }
         shutdown.begin();
         // Ends the acceptors and their listeners, and with the last door's sender the workers' loops.
         background.shutdown().await;
         registry.wake(|_| true);
         while let Some(joined) = threads.join_next().await {
-            ended = ended.and(worker_ended(joined));
+            ended = ended.and(worker_ended(&joined));
         }
         ended
     }
 }
 
-fn worker_ended(joined: Result<std::thread::Result<()>, tokio::task::JoinError>) -> Result<(), ServeError> {
+fn worker_ended(joined: &Result<std::thread::Result<()>, tokio::task::JoinError>) -> Result<(), ServeError> {
     match joined {
         Ok(Ok(())) => Ok(()),
         _ => Err(ServeError::WorkerPanicked),

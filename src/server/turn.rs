@@ -8,7 +8,6 @@ use super::limits::ConnectionLimits;
 use crate::clock::Timestamp;
 use crate::dispatch::execute::{Execution, write_error};
 use crate::dispatch::{Answer, CommandError, Executor, Outcome, ReplyMode, Session};
-use crate::engine::Missing;
 use crate::resp::{Request, RequestLimits, RequestParser};
 
 /// Requests after which other connections have a turn: some 0.1 ms of counters, and more than a client's usual pipeline.
@@ -19,6 +18,9 @@ pub(super) const MAX_OUTPUT_BYTES_PER_TURN: usize = 256 * 1024;
 
 /// The longest a pause is slept before it is looked at again; timers have an end.
 const PAUSE_LOOK_MICROS: u64 = 3_600_000_000;
+
+/// The error when [`MAX_FETCHES`] did not do.
+const NOT_KEPT: &str = "the keys of this command did not stay in memory until it could run";
 
 /// A client's side of what is said: what it negotiated, how far its input is read, and what it waits for.
 pub(super) struct Conversation {
@@ -159,14 +161,14 @@ impl Runner {
         now: Timestamp,
         context: &mut Context<'_>,
     ) -> Step {
-        if let Some(late) = &mut conversation.late {
-            if let Some(text) = late.refused.take() {
-                late.fetches = 0;
-                if !conversation.is_suppressed() {
-                    write_error(&mut self.output, conversation.session.protocol, &CommandError::other(text));
-                }
-                return Step::Done;
+        if let Some(late) = &mut conversation.late
+            && let Some(text) = late.refused.take()
+        {
+            late.fetches = 0;
+            if !conversation.is_suppressed() {
+                write_error(&mut self.output, conversation.session.protocol, &CommandError::other(text));
             }
+            return Step::Done;
         }
         let request: Request<'_> = conversation.parser.request(bytes);
         if request.is_empty() {
@@ -203,7 +205,16 @@ impl Runner {
     ) -> Step {
         match execution {
             Execution::Done(Outcome::Reply) => Step::Done,
-            Execution::Done(Outcome::Missing(missing)) => self.fetch(conversation, missing),
+            Execution::Done(Outcome::Missing(missing)) => {
+                let late = conversation.late();
+                late.fetches += 1;
+                late.hold = Hold::Fetch(if late.fetches > MAX_FETCHES {
+                    Box::pin(std::future::ready(Err(NOT_KEPT.to_owned())))
+                } else {
+                    self.executor.ports().fetch.fetch(missing)
+                });
+                Step::Again
+            }
             Execution::Done(Outcome::Suspend(answer)) => {
                 self.owe(conversation, answer, context);
                 let late = conversation.late();
@@ -224,18 +235,6 @@ impl Runner {
                 Step::Again
             }
         }
-    }
-
-    fn fetch(&mut self, conversation: &mut Conversation, missing: Missing) -> Step {
-        let late = conversation.late.get_or_insert_default();
-        late.fetches += 1;
-        late.hold = if late.fetches > MAX_FETCHES {
-            let text = "the keys of this command did not stay in memory until it could run";
-            Hold::Fetch(Box::pin(std::future::ready(Err(text.to_owned()))))
-        } else {
-            Hold::Fetch(self.executor.ports().fetch.fetch(missing))
-        };
-        Step::Again
     }
 
     /// Puts an answer in its place behind everything that was written before it.
