@@ -3,10 +3,8 @@
 use super::{Lines, line};
 use crate::app::machine;
 use crate::app::process::Process;
+use crate::command::REDIS_VERSION;
 use crate::dispatch::ports::Lifecycle;
-
-/// The version of Redis whose commands these are: clients choose by it what they send.
-const REDIS_VERSION: &str = "7.0.15";
 
 /// Seconds of a day, for `uptime_in_days`.
 const DAY_SECS: u64 = 86_400;

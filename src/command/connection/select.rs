@@ -20,7 +20,10 @@ pub(super) static SPEC: Spec = Spec {
         example("SELECT 16", "(error) ERR DB index is out of range"),
         example("SELECT -1", "(error) ERR DB index is out of range"),
         example("SELECT one", "(error) ERR value is not an integer or out of range"),
-        example("SELECT 4294967296", "(error) ERR value is not an integer or out of range"),
+        example(
+            "SELECT 4294967296",
+            "(error) ERR value is out of range, value must between -2147483648 and 2147483647",
+        ),
     ],
     subcommands: &[],
     run,
@@ -28,15 +31,17 @@ pub(super) static SPEC: Spec = Spec {
 
 fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
     let index = args.next_integer()?;
-    // Redis reads a 32-bit number: what does not fit it is no index at all.
     if i32::try_from(index).is_err() {
-        return Err(CommandError::NotAnInteger.into());
+        return Err(CommandError::other(OVER_32_BITS).into());
     }
     let database = u8::try_from(index).ok().filter(|&database| usize::from(database) < DATABASES);
     context.session.select(database.ok_or(CommandError::DatabaseIndex)?);
     context.reply.ok();
     Ok(Outcome::Reply)
 }
+
+/// Redis reads the index as a 32-bit number.
+const OVER_32_BITS: &str = "value is out of range, value must between -2147483648 and 2147483647";
 
 #[cfg(test)]
 mod tests {

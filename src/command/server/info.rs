@@ -1,7 +1,7 @@
 //! INFO: facts about the server.
 
 use crate::dispatch::args::is_keyword;
-use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Outcome, Spec};
+use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Outcome, Spec, example};
 use crate::resp::VerbatimFormat;
 use std::fmt::Write as _;
 
@@ -15,7 +15,8 @@ pub(super) static SPEC: Spec = Spec {
     arity: Arity::AtLeast(1),
     flags: Flags::LOADING.with(Flags::DANGEROUS),
     keys: Keys::NONE,
-    examples: &[],
+    examples: &[example("INFO server", "\"# Server\\r\\nredis_version:7.0.15\\r\\n\"")
+        .resp3("# Server\r\nredis_version:7.0.15\r\n")],
     subcommands: &[],
     run,
 };

@@ -1,6 +1,6 @@
 //! TIME: the time that decides.
 
-use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Outcome, Spec};
+use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Outcome, Spec, example};
 
 pub(super) static SPEC: Spec = Spec {
     name: "time",
@@ -12,7 +12,7 @@ pub(super) static SPEC: Spec = Spec {
     arity: Arity::Exactly(1),
     flags: Flags::FAST.with(Flags::LOADING),
     keys: Keys::NONE,
-    examples: &[],
+    examples: &[example("TIME", "1) \"1795176000\"\n2) \"0\"")],
     subcommands: &[],
     run,
 };

@@ -1,7 +1,7 @@
 //! CLIENT INFO: this connection as CLIENT LIST tells it.
 
 use super::line;
-use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Outcome, Spec};
+use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Outcome, Spec, example};
 use crate::resp::VerbatimFormat;
 
 pub(super) static SPEC: Spec = Spec {
@@ -14,7 +14,10 @@ pub(super) static SPEC: Spec = Spec {
     arity: Arity::Exactly(2),
     flags: Flags::LOADING.with(Flags::NO_SCRIPT),
     keys: Keys::NONE,
-    examples: &[],
+    examples: &[example(
+        "CLIENT INFO now",
+        "(error) ERR wrong number of arguments for 'client|info' command",
+    )],
     subcommands: &[],
     run,
 };

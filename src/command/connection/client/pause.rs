@@ -41,12 +41,17 @@ fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
         Some(mode) if is_keyword(mode, "write") => true,
         Some(_) => return Err(CommandError::other("CLIENT PAUSE mode must be WRITE or ALL").into()),
     };
-    args.finish()?;
+    if args.left() > 0 {
+        return Err(CommandError::other(TOO_MANY).into());
+    }
     let until = context.now.plus_micros(timeout_ms.saturating_mul(MICROS_PER_MILLISECOND));
     context.ports.clients.pause(until.min(Timestamp::MAX), writes_only);
     context.reply.ok();
     Ok(Outcome::Reply)
 }
+
+/// As Redis tells it.
+const TOO_MANY: &str = "unknown subcommand or wrong number of arguments for 'PAUSE'. Try CLIENT HELP.";
 
 const MICROS_PER_MILLISECOND: u64 = 1_000;
 

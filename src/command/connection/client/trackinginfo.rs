@@ -1,6 +1,6 @@
 //! CLIENT TRACKINGINFO: that tracking is off.
 
-use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Outcome, Spec};
+use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Outcome, Spec, example};
 
 pub(super) static SPEC: Spec = Spec {
     name: "client|trackinginfo",
@@ -12,7 +12,11 @@ pub(super) static SPEC: Spec = Spec {
     arity: Arity::Exactly(2),
     flags: Flags::FAST.with(Flags::LOADING).with(Flags::NO_SCRIPT),
     keys: Keys::NONE,
-    examples: &[],
+    examples: &[example(
+        "CLIENT TRACKINGINFO",
+        "1) \"flags\"\n2) 1) \"off\"\n3) \"redirect\"\n4) (integer) -1\n5) \"prefixes\"\n6) (empty array)",
+    )
+    .resp3("1# \"flags\" => 1~ \"off\"\n2# \"redirect\" => (integer) -1\n3# \"prefixes\" => (empty array)")],
     subcommands: &[],
     run,
 };

@@ -1,6 +1,6 @@
 //! COMMAND COUNT: how many commands there are.
 
-use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Outcome, Spec};
+use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Outcome, Spec, example};
 
 pub(super) static SPEC: Spec = Spec {
     name: "command|count",
@@ -12,7 +12,10 @@ pub(super) static SPEC: Spec = Spec {
     arity: Arity::Exactly(2),
     flags: Flags::LOADING,
     keys: Keys::NONE,
-    examples: &[],
+    examples: &[example(
+        "COMMAND COUNT now",
+        "(error) ERR wrong number of arguments for 'command|count' command",
+    )],
     subcommands: &[],
     run,
 };

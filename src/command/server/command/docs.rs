@@ -1,7 +1,7 @@
 //! COMMAND DOCS: what commands say of themselves.
 
 use super::syntax::{Part, parts};
-use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Outcome, Spec};
+use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Outcome, Spec, example};
 use crate::resp::ReplyWriter;
 
 pub(super) static SPEC: Spec = Spec {
@@ -14,7 +14,7 @@ pub(super) static SPEC: Spec = Spec {
     arity: Arity::AtLeast(2),
     flags: Flags::LOADING,
     keys: Keys::NONE,
-    examples: &[],
+    examples: &[example("COMMAND DOCS nothing", "(empty array)").resp3("(empty hash)")],
     subcommands: &[],
     run,
 };

@@ -1,7 +1,7 @@
 //! COMMAND INFO: details of some commands.
 
 use super::describe;
-use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Outcome, Spec};
+use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Outcome, Spec, example};
 
 pub(super) static SPEC: Spec = Spec {
     name: "command|info",
@@ -13,7 +13,7 @@ pub(super) static SPEC: Spec = Spec {
     arity: Arity::AtLeast(2),
     flags: Flags::LOADING,
     keys: Keys::NONE,
-    examples: &[],
+    examples: &[example("COMMAND INFO nothing", "1) (nil)")],
     subcommands: &[],
     run,
 };

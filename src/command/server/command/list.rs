@@ -3,7 +3,9 @@
 use super::category::categories;
 use crate::command::glob;
 use crate::dispatch::args::is_keyword;
-use crate::dispatch::{Args, Arity, CommandError, Context, Flags, Group, Handled, Keys, Outcome, Spec};
+use crate::dispatch::{
+    Args, Arity, CommandError, Context, Flags, Group, Handled, Keys, Outcome, Spec, example,
+};
 
 pub(super) static SPEC: Spec = Spec {
     name: "command|list",
@@ -15,7 +17,10 @@ pub(super) static SPEC: Spec = Spec {
     arity: Arity::AtLeast(2),
     flags: Flags::LOADING,
     keys: Keys::NONE,
-    examples: &[],
+    examples: &[
+        example("COMMAND LIST FILTERBY PATTERN ech*", "1) \"echo\""),
+        example("COMMAND LIST FILTERBY COLOR red", "(error) ERR syntax error"),
+    ],
     subcommands: &[],
     run,
 };

@@ -9,15 +9,15 @@ pub(super) struct Part<'s> {
     pub optional: bool,
 }
 
-/// Splits a syntax line at its spaces, except inside brackets and around `|`.
+/// Splits a syntax line at its spaces, except inside brackets, `<choices in angles>` and around `|`.
 pub(super) fn parts(syntax: &str) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     let mut depth = 0_usize;
     let mut start = 0;
     for (position, symbol) in syntax.char_indices() {
         match symbol {
-            '[' => depth += 1,
-            ']' => depth = depth.saturating_sub(1),
+            '[' | '<' => depth += 1,
+            ']' | '>' => depth = depth.saturating_sub(1),
             ' ' if depth == 0 && !is_around_bar(syntax, position) => {
                 push(&mut parts, &syntax[start..position]);
                 start = position + 1;
@@ -76,6 +76,7 @@ mod tests {
         check("a|b c", &[("a|b", false), ("c", false)]);
         check("ON | OFF [NOLOOP]", &[("ON | OFF", false), ("NOLOOP", true)]);
         check("[a [b]] [c] | [d]", &[("a [b]", true), ("[c] | [d]", false)]);
+        check("<A a | B b> c", &[("<A a | B b>", false), ("c", false)]);
         check("[unclosed", &[("[unclosed", false)]);
     }
 }

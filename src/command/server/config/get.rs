@@ -1,7 +1,7 @@
 //! CONFIG GET: the values of settings.
 
 use crate::command::glob;
-use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Outcome, Spec};
+use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Outcome, Spec, example};
 
 pub(super) static SPEC: Spec = Spec {
     name: "config|get",
@@ -13,7 +13,7 @@ pub(super) static SPEC: Spec = Spec {
     arity: Arity::AtLeast(3),
     flags: Flags::ADMIN.with(Flags::DANGEROUS).with(Flags::LOADING).with(Flags::NO_SCRIPT),
     keys: Keys::NONE,
-    examples: &[],
+    examples: &[example("CONFIG GET nothing", "(empty array)").resp3("(empty hash)")],
     subcommands: &[],
     run,
 };

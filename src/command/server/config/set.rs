@@ -1,6 +1,8 @@
 //! CONFIG SET: changes settings while the server runs.
 
-use crate::dispatch::{Args, Arity, CommandError, Context, Flags, Group, Handled, Keys, Outcome, Spec};
+use crate::dispatch::{
+    Args, Arity, CommandError, Context, Flags, Group, Handled, Keys, Outcome, Spec, example,
+};
 
 pub(super) static SPEC: Spec = Spec {
     name: "config|set",
@@ -16,14 +18,17 @@ pub(super) static SPEC: Spec = Spec {
         .with(Flags::NO_SCRIPT)
         .with(Flags::SECRET),
     keys: Keys::NONE,
-    examples: &[],
+    examples: &[example(
+        "CONFIG SET nothing 1",
+        "(error) ERR Unknown option or number of arguments for CONFIG SET - 'nothing'",
+    )],
     subcommands: &[],
     run,
 };
 
 fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
     if !args.left().is_multiple_of(2) {
-        return Err(CommandError::WrongArity(context.name().to_owned()).into());
+        return Err(CommandError::Syntax.into());
     }
     let settings = &context.ports.settings;
     let known = settings.all();
@@ -42,9 +47,7 @@ fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
         let value = std::str::from_utf8(value).map_err(|_| refused(&name, "argument must be text"))?;
         changes.push((name, value.to_owned()));
     }
-    settings
-        .set(&changes)
-        .map_err(|refusal| CommandError::other(format!("CONFIG SET failed - {refusal}")))?;
+    settings.set(&changes).map_err(CommandError::other)?;
     context.reply.ok();
     Ok(Outcome::Reply)
 }
@@ -69,7 +72,7 @@ mod tests {
                 "timeout 1 TIMEOUT 2",
                 "CONFIG SET failed (possibly related to argument 'timeout') - duplicate parameter",
             ),
-            ("timeout 1 maxmemory", "wrong number of arguments for 'config|set' command"),
+            ("timeout 1 maxmemory", "syntax error"),
             (
                 "timeout 1 maxmemory \"\\xff\"",
                 "CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be text",

@@ -27,13 +27,16 @@ pub(super) static SPEC: Spec = Spec {
 /// Entries that are answered when no number is asked for.
 const DEFAULT_COUNT: usize = 10;
 
+/// As Redis tells it.
+const TOO_MANY: &str = "unknown subcommand or wrong number of arguments for 'GET'. Try SLOWLOG HELP.";
+
 fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
     let count = match args.try_next() {
         None => DEFAULT_COUNT,
         Some(count) => read_count(count)?,
     };
     if args.left() > 0 {
-        return Err(CommandError::WrongArity(context.name().to_owned()).into());
+        return Err(CommandError::other(TOO_MANY).into());
     }
     let entries = context.ports.slow_log.newest(count);
     context.reply.array(entries.len());
