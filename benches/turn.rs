@@ -95,7 +95,8 @@ fn turn(criterion: &mut Criterion) {
         for depth in [1, 16, 128] {
             let pipelines = pipelines(command, depth);
             for pipeline in &pipelines {
-                assert_ne!(server.turn(pipeline)[0], b'-', "{name} is answered by an error");
+                let output = server.turn(pipeline);
+                assert_ne!(output[0], b'-', "{name} is answered by {}", String::from_utf8_lossy(output));
             }
             group.throughput(Throughput::Elements(depth));
             let mut next = pipelines.iter().cycle();
