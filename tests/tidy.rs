@@ -156,7 +156,7 @@ fn every_arrow_between_modules_is_in_the_table() {
         for path in crate_paths(&code) {
             let is_own = path.split("::").next() == Some(&module);
             let fits = |layer: &&str| path == **layer || path.starts_with(&format!("{layer}::"));
-            if !is_own && !allowed.iter().any(|layer| fits(layer)) {
+            if !is_own && !allowed.iter().any(fits) {
                 wrong.push(format!("{name}: {module} may not use crate::{path}"));
             }
         }

@@ -230,6 +230,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one check for each wrong setting")]
     fn wrong_settings_are_named_with_source_value_and_what_is_allowed() {
         let dir = directory(&[
             ("wrong.toml", "tcp-keepalive = -1\n"),

@@ -90,7 +90,9 @@ impl<'a> Args<'a> {
     #[inline]
     pub fn take_keyword(&mut self, keyword: &str) -> bool {
         let found = self.peek().is_some_and(|argument| is_keyword(argument, keyword));
-        self.next += usize::from(found);
+        if found {
+            self.next += 1;
+        }
         found
     }
 
