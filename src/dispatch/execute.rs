@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::ports::SlowCommand;
 use super::{
-    Args, Command, CommandError, Context, Flags, Handled, Outcome, Ports, ReplyMode, Scratch, Session, Stop,
+    Args, Command, CommandError, Context, Flags, Handled, Keys, Outcome, Ports, ReplyMode, Scratch, Session,
+    Stop,
 };
 use crate::clock::{Stopwatch, Timestamp};
+use crate::engine::Ahead;
 use crate::resp::{Protocol, ReplyWriter, Request};
 
 /// Bytes of unknown names and arguments that an error repeats, as in Redis.
@@ -115,6 +117,21 @@ impl Executor {
         self.scratch.metrics.turns.add(1);
         self.scratch.finish_turn();
         session.client.note_turn(turn.now, turn.last_command);
+    }
+
+    /// Begins to load what a request that is run soon will touch: its first key's part of the index.
+    #[inline]
+    #[must_use]
+    pub fn look_ahead(&self, session: &Session, request: Request<'_>) -> Option<Ahead> {
+        let command = self.ports.commands.find(request.name())?;
+        let key = request.get(command.spec.keys.first).filter(|_| command.spec.keys != Keys::NONE)?;
+        Some(self.ports.engine.look_ahead(session.database, key))
+    }
+
+    /// Begins to load the entry of a request that is run soon.
+    #[inline]
+    pub fn look_closer(&self, ahead: Ahead) {
+        self.ports.engine.look_closer(ahead);
     }
 
     /// Runs one request and writes its reply, if it comes at once, behind what `output` holds.

@@ -31,3 +31,5 @@ pub use scratch::Scratch;
 pub use session::{ReplyMode, Session};
 pub use spec::{Arity, Example, Flags, Group, Keys, Spec, example};
 pub use table::{Command, CommandTable};
+
+pub use crate::engine::{Ahead, Missing};

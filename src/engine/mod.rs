@@ -5,12 +5,15 @@
 //! **May use** `quota`, `clock`, `metrics`.
 
 mod access;
+mod ahead;
 mod counter;
 mod entry;
 mod flush;
+mod index;
 mod key;
 mod limits;
 mod memory;
+mod prefetch;
 mod residency;
 mod scan;
 mod shards;
@@ -32,6 +35,7 @@ use std::hash::BuildHasher;
 use std::sync::atomic::AtomicU64;
 
 pub use access::{Slot, Slots};
+pub use ahead::Ahead;
 pub use counter::AddError;
 pub use entry::Expiry;
 pub use flush::Discarded;

@@ -8,18 +8,17 @@ const CHUNK_ENTRIES: u32 = 32;
 /// Entries by slot number.
 #[derive(Default)]
 pub(super) struct Slab {
-    chunks: Vec<Chunk>,
+    /// Memory of a chunk, there only while an entry is; apart from `used`, so that a look-up finds the pointers of 256
+    /// entries in one line.
+    chunks: Vec<Option<Box<Chunk>>>,
+    /// One bit per entry of a chunk that is not vacant.
+    used: Vec<u32>,
     /// Chunks with a vacant entry, each once.
     with_room: Vec<u32>,
     len: usize,
 }
 
-/// Part of a slab; its memory is there only while an entry is.
-struct Chunk {
-    /// One bit per entry that is not vacant.
-    used: u32,
-    entries: Option<Box<[Entry]>>,
-}
+type Chunk = [Entry; CHUNK_ENTRIES as usize];
 
 impl Slab {
     /// The number of entries.
@@ -29,23 +28,23 @@ impl Slab {
 
     /// Bytes of the chunks.
     pub(super) fn heap_bytes(&self) -> usize {
-        let filled = self.chunks.iter().filter(|chunk| chunk.entries.is_some()).count();
-        filled * size_of::<Entry>() * index(CHUNK_ENTRIES)
-            + self.chunks.capacity() * size_of::<Chunk>()
-            + self.with_room.capacity() * size_of::<u32>()
+        let filled = self.chunks.iter().filter(|chunk| chunk.is_some()).count();
+        filled * size_of::<Chunk>()
+            + self.chunks.capacity() * size_of::<Option<Box<Chunk>>>()
+            + (self.used.capacity() + self.with_room.capacity()) * size_of::<u32>()
     }
 
     /// The entry at `slot`, which must hold one.
     #[inline]
     pub(super) fn entry(&self, slot: u32) -> &Entry {
-        let chunk = self.chunks[index(slot / CHUNK_ENTRIES)].entries.as_ref();
+        let chunk = self.chunks[index(slot / CHUNK_ENTRIES)].as_ref();
         &chunk.expect("a used slot has its chunk")[index(slot % CHUNK_ENTRIES)]
     }
 
     /// The entry at `slot`, which must hold one, under an exclusive guard.
     #[inline]
     pub(super) fn entry_mut(&mut self, slot: u32) -> &mut Entry {
-        let chunk = self.chunks[index(slot / CHUNK_ENTRIES)].entries.as_mut();
+        let chunk = self.chunks[index(slot / CHUNK_ENTRIES)].as_mut();
         &mut chunk.expect("a used slot has its chunk")[index(slot % CHUNK_ENTRIES)]
     }
 
@@ -56,17 +55,17 @@ impl Slab {
             number
         } else {
             let number = u32::try_from(self.chunks.len()).expect("a shard has under 2^32 chunks");
-            self.chunks.push(Chunk { used: 0, entries: None });
+            self.chunks.push(None);
+            self.used.push(0);
             self.with_room.push(number);
             number
         };
-        let chunk = &mut self.chunks[index(number)];
-        let place = (!chunk.used).trailing_zeros();
-        let entries =
-            chunk.entries.get_or_insert_with(|| (0..CHUNK_ENTRIES).map(|_| Entry::vacant()).collect());
-        entries[index(place)] = entry;
-        chunk.used |= 1 << place;
-        if chunk.used == u32::MAX {
+        let used = &mut self.used[index(number)];
+        let place = (!*used).trailing_zeros();
+        let chunk = self.chunks[index(number)].get_or_insert_with(vacant_chunk);
+        chunk[index(place)] = entry;
+        *used |= 1 << place;
+        if *used == u32::MAX {
             self.with_room.pop();
         }
         self.len += 1;
@@ -77,14 +76,14 @@ impl Slab {
     pub(super) fn remove(&mut self, slot: u32) -> Entry {
         let number = slot / CHUNK_ENTRIES;
         let entry = std::mem::replace(self.entry_mut(slot), Entry::vacant());
-        let chunk = &mut self.chunks[index(number)];
-        if chunk.used == u32::MAX {
+        let used = &mut self.used[index(number)];
+        if *used == u32::MAX {
             self.with_room.push(number);
         }
-        chunk.used &= !(1 << (slot % CHUNK_ENTRIES));
+        *used &= !(1 << (slot % CHUNK_ENTRIES));
         // One empty chunk is kept, so that a key that comes and goes does not allocate each time.
-        if chunk.used == 0 && self.with_room.len() > 1 {
-            chunk.entries = None;
+        if *used == 0 && self.with_room.len() > 1 {
+            self.chunks[index(number)] = None;
         }
         self.len -= 1;
         entry
@@ -94,8 +93,8 @@ impl Slab {
     pub(super) fn next_used(&self, from: u32) -> Option<u32> {
         let first = index(from / CHUNK_ENTRIES);
         let mut mask = u32::MAX << (from % CHUNK_ENTRIES);
-        for (number, chunk) in self.chunks.iter().enumerate().skip(first) {
-            let used = chunk.used & mask;
+        for (number, used) in self.used.iter().enumerate().skip(first) {
+            let used = used & mask;
             if used != 0 {
                 let number = u32::try_from(number).expect("a shard has under 2^32 chunks");
                 return Some(number * CHUNK_ENTRIES + used.trailing_zeros());
@@ -109,6 +108,12 @@ impl Slab {
     pub(super) fn slots(&self) -> u32 {
         u32::try_from(self.chunks.len()).expect("a shard has under 2^32 chunks") * CHUNK_ENTRIES
     }
+}
+
+/// Made in a vector, since a chunk on the stack is copied in unoptimized builds.
+fn vacant_chunk() -> Box<Chunk> {
+    let entries: Box<[Entry]> = (0..CHUNK_ENTRIES).map(|_| Entry::vacant()).collect();
+    entries.try_into().unwrap_or_else(|_| unreachable!("it was made with a chunk's number of entries"))
 }
 
 #[inline]

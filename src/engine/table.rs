@@ -1,11 +1,11 @@
 //! The entries of one shard of one database: an index of slot numbers beside a slab of entries.
 
-use hashbrown::HashTable;
-
 use super::Hasher;
 use super::entry::{Entry, Expiry, Plain, Value};
+use super::index::Index;
 use super::key::Key;
 use super::limits::LimitTable;
+use super::prefetch::line_of;
 use super::slab::Slab;
 use super::sync::Word;
 use super::value::Content;
@@ -13,7 +13,7 @@ use super::value::Content;
 /// Keys and values of one shard.
 #[derive(Default)]
 pub(super) struct Table {
-    index: HashTable<u32>,
+    index: Index,
     slab: Slab,
     /// Heap bytes of keys and values beyond their entries.
     heap_bytes: usize,
@@ -34,13 +34,27 @@ impl Table {
 
     /// All bytes this table holds, without the allocator's own.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.index.allocation_size() + self.slab.heap_bytes() + self.heap_bytes
+        self.index.heap_bytes() + self.slab.heap_bytes() + self.heap_bytes
     }
 
     /// The slot of `key`.
     #[inline]
     pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
-        self.index.find(hash, |&slot| self.slab.entry(slot).key.as_bytes() == key).copied()
+        self.index.find(hash, |slot| self.slab.entry(slot).key.as_bytes() == key)
+    }
+
+    /// Begins to load the bucket where a look-up of this hash starts.
+    #[inline]
+    pub(super) fn prefetch_bucket(&self, hash: u64) {
+        if let Some(bucket) = self.index.first_bucket(hash) {
+            line_of(bucket);
+        }
+    }
+
+    /// The entry that most likely has this hash; its key is not looked at.
+    #[inline]
+    pub(super) fn likely_entry(&self, hash: u64) -> Option<&Entry> {
+        self.index.find(hash, |_| true).map(|slot| self.slab.entry(slot))
     }
 
     #[inline]
@@ -59,7 +73,7 @@ impl Table {
         self.known_absent += usize::from(entry.is_known_absent());
         let slot = self.slab.insert(entry);
         let slab = &self.slab;
-        self.index.insert_unique(hash, slot, |&slot| hasher.hash(slab.entry(slot).key.as_bytes()));
+        self.index.insert(hash, slot, |slot| hasher.hash(slab.entry(slot).key.as_bytes()));
         slot
     }
 
@@ -86,26 +100,13 @@ impl Table {
 
     /// Takes the entry at `slot` out.
     pub(super) fn remove(&mut self, hasher: &Hasher, slot: u32) -> Entry {
-        let hash = hasher.hash(self.slab.entry(slot).key.as_bytes());
-        if let Ok(found) = self.index.find_entry(hash, |&other| other == slot) {
-            found.remove();
-        } else {
-            debug_assert!(false, "every used slot is in the index");
-        }
+        let slab = &self.slab;
+        let hash_of = |slot| hasher.hash(slab.entry(slot).key.as_bytes());
+        self.index.remove(hash_of(slot), slot, hash_of);
         let entry = self.slab.remove(slot);
         self.heap_bytes -= entry.heap_bytes();
         self.known_absent -= usize::from(entry.is_known_absent());
-        self.shrink(hasher);
         entry
-    }
-
-    /// Gives index memory back once it is at most an eighth full.
-    fn shrink(&mut self, hasher: &Hasher) {
-        let len = self.index.len();
-        if self.index.capacity() > 64 && len < self.index.capacity() / 8 {
-            let slab = &self.slab;
-            self.index.shrink_to(len * 2, |&slot| hasher.hash(slab.entry(slot).key.as_bytes()));
-        }
     }
 
     /// The first slot at or after `from` that holds an entry.

@@ -17,6 +17,7 @@ mod late;
 mod limits;
 mod listener;
 mod registry;
+mod scout;
 mod serve;
 mod shutdown;
 mod stream;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::late::{Hold, Late, MAX_FETCHES};
 use super::limits::ConnectionLimits;
+use super::scout::Scout;
 use crate::clock::Timestamp;
 use crate::dispatch::execute::{Execution, write_error};
 use crate::dispatch::{Answer, CommandError, Executor, Outcome, ReplyMode, Session};
@@ -34,6 +35,7 @@ pub(super) struct Runner {
     pub(super) executor: Executor,
     /// Replies of the running turn.
     pub(super) output: Vec<u8>,
+    scout: Scout,
     /// How much of `output` is whole replies that may be written; what a panic leaves behind it is cut off.
     replies_end: usize,
 }
@@ -84,7 +86,7 @@ impl Conversation {
 
 impl Runner {
     pub(super) fn new(executor: Executor) -> Self {
-        Self { executor, output: Vec::new(), replies_end: 0 }
+        Self { executor, output: Vec::new(), scout: Scout::new(), replies_end: 0 }
     }
 
     /// Runs the requests at the beginning of `bytes`. `output` then holds what can be written at once; replies behind
@@ -101,6 +103,8 @@ impl Runner {
         let limits = limits.requests();
         let mut now = None;
         let mut turn = Turn { consumed: 0, end: TurnEnd::Capped };
+        // Up to where requests were looked at before their turn.
+        let mut scouted = 0;
         for _ in 0..MAX_REQUESTS_PER_TURN {
             let rest = &bytes[turn.consumed..];
             let limits = self.limits(&conversation.session, &limits);
@@ -117,6 +121,12 @@ impl Runner {
                 }
             };
             let now = *now.get_or_insert_with(|| self.executor.begin_turn());
+            let next = turn.consumed + length;
+            if next >= scouted && next < bytes.len() {
+                scouted =
+                    next + self.scout.look(&self.executor, &conversation.session, &bytes[next..], limits);
+                scouted = scouted.max(next + 1);
+            }
             match self.step(conversation, rest, now, context) {
                 Step::Done => turn.consumed += length,
                 Step::Again => {
