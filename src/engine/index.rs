@@ -16,14 +16,14 @@ const FIRST_BUCKETS: usize = 8;
 #[derive(Default)]
 pub(super) struct Index {
     /// A power of two of them, or none; each a tag of 7 hash bits above a slot number plus one.
-    buckets: Vec<u32>,
-    len: usize,
+    buckets: Box<[u32]>,
+    len: u32,
 }
 
 impl Index {
     /// Bytes of the buckets.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.buckets.capacity() * size_of::<u32>()
+        self.buckets.len() * size_of::<u32>()
     }
 
     /// The slot with this hash for which `is_it` holds.
@@ -57,7 +57,7 @@ impl Index {
     /// Adds a slot, which must not be there. `hash_of` tells the hash of any slot in the index.
     pub(super) fn insert(&mut self, hash: u64, slot: u32, hash_of: impl Fn(u32) -> u64) {
         assert!(slot < MAX_SLOTS, "a shard is full: it holds {MAX_SLOTS} entries");
-        if (self.len + 1) * 5 > self.buckets.len() * 4 {
+        if (count(self.len) + 1) * 5 > self.buckets.len() * 4 {
             self.resize((self.buckets.len() * 2).max(FIRST_BUCKETS), &hash_of);
         }
         self.put(hash, slot);
@@ -89,13 +89,13 @@ impl Index {
         }
         self.buckets[gap] = 0;
         self.len -= 1;
-        if self.len * 8 < self.buckets.len() && self.buckets.len() > FIRST_BUCKETS {
+        if count(self.len) * 8 < self.buckets.len() && self.buckets.len() > FIRST_BUCKETS {
             self.resize(self.buckets.len() / 4, &hash_of);
         }
     }
 
     fn resize(&mut self, buckets: usize, hash_of: &impl Fn(u32) -> u64) {
-        let old = std::mem::replace(&mut self.buckets, vec![0; buckets.max(FIRST_BUCKETS)]);
+        let old = std::mem::replace(&mut self.buckets, vec![0; buckets.max(FIRST_BUCKETS)].into());
         for bucket in old.into_iter().filter(|&bucket| bucket != 0) {
             self.put(hash_of(slot_of(bucket)), slot_of(bucket));
         }
@@ -109,6 +109,11 @@ impl Index {
         }
         self.buckets[at] = bucket_of(hash, slot);
     }
+}
+
+#[inline]
+fn count(len: u32) -> usize {
+    usize::try_from(len).expect("32 bits fit a usize")
 }
 
 #[inline]

@@ -2,36 +2,54 @@
 
 use super::entry::{Entry, Value};
 
-/// Entries a chunk holds: 2 KiB, so that a shard of a thousand entries leaves at most 3 % of its memory unused.
-const CHUNK_ENTRIES: u32 = 32;
+/// Entries a chunk holds: 8 KiB, so that the pointers to all chunks of a million entries fit a core's own cache, and a
+/// shard's half-empty last chunk is about 1 % of its memory.
+const CHUNK_ENTRIES: u32 = 128;
 
 /// Entries by slot number.
 #[derive(Default)]
 pub(super) struct Slab {
-    /// Memory of a chunk, there only while an entry is; apart from `used`, so that a look-up finds the pointers of 256
-    /// entries in one line.
+    /// Memory of a chunk, there only while an entry is.
     chunks: Vec<Option<Box<Chunk>>>,
-    /// One bit per entry of a chunk that is not vacant.
-    used: Vec<u32>,
-    /// Chunks with a vacant entry, each once.
-    with_room: Vec<u32>,
-    len: usize,
+    /// What a look-up does not need, apart so that a shard's lock, index and chunks share one cache line.
+    tally: Box<Tally>,
 }
 
 type Chunk = [Entry; CHUNK_ENTRIES as usize];
 
+/// What is known of the entries together.
+#[derive(Default)]
+struct Tally {
+    /// One bit per entry of a chunk that is not vacant.
+    used: Vec<u128>,
+    /// Chunks with a vacant entry, each once.
+    with_room: Vec<u32>,
+    len: usize,
+    /// Heap bytes of keys and values beyond their entries.
+    heap_bytes: usize,
+    /// Entries that only say a key is absent.
+    known_absent: usize,
+}
+
 impl Slab {
-    /// The number of entries.
+    /// Entries, marks of absent keys included.
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.tally.len
     }
 
-    /// Bytes of the chunks.
+    /// Entries that only say a key is absent.
+    pub(super) fn known_absent(&self) -> usize {
+        self.tally.known_absent
+    }
+
+    /// Bytes of the chunks, keys and values.
     pub(super) fn heap_bytes(&self) -> usize {
         let filled = self.chunks.iter().filter(|chunk| chunk.is_some()).count();
         filled * size_of::<Chunk>()
             + self.chunks.capacity() * size_of::<Option<Box<Chunk>>>()
-            + (self.used.capacity() + self.with_room.capacity()) * size_of::<u32>()
+            + self.tally.used.capacity() * size_of::<u128>()
+            + self.tally.with_room.capacity() * size_of::<u32>()
+            + self.tally.heap_bytes
     }
 
     /// The entry at `slot`, which must hold one.
@@ -41,65 +59,74 @@ impl Slab {
         &chunk.expect("a used slot has its chunk")[index(slot % CHUNK_ENTRIES)]
     }
 
-    /// The entry at `slot`, which must hold one, under an exclusive guard.
-    #[inline]
-    pub(super) fn entry_mut(&mut self, slot: u32) -> &mut Entry {
+    /// Changes the entry at `slot`, which must hold one, under an exclusive guard.
+    pub(super) fn change<R>(&mut self, slot: u32, change: impl FnOnce(&mut Entry) -> R) -> R {
         let chunk = self.chunks[index(slot / CHUNK_ENTRIES)].as_mut();
-        &mut chunk.expect("a used slot has its chunk")[index(slot % CHUNK_ENTRIES)]
+        let entry = &mut chunk.expect("a used slot has its chunk")[index(slot % CHUNK_ENTRIES)];
+        self.tally.leave(entry);
+        let result = change(entry);
+        self.tally.enter(entry);
+        result
     }
 
     /// Puts `entry` into a vacant slot.
     pub(super) fn insert(&mut self, entry: Entry) -> u32 {
         debug_assert!(!matches!(entry.value, Value::Vacant), "only values are inserted");
-        let number = if let Some(&number) = self.with_room.last() {
+        let tally = &mut *self.tally;
+        tally.enter(&entry);
+        let number = if let Some(&number) = tally.with_room.last() {
             number
         } else {
             let number = u32::try_from(self.chunks.len()).expect("a shard has under 2^32 chunks");
             self.chunks.push(None);
-            self.used.push(0);
-            self.with_room.push(number);
+            tally.used.push(0);
+            tally.with_room.push(number);
             number
         };
-        let used = &mut self.used[index(number)];
+        let used = &mut tally.used[index(number)];
         let place = (!*used).trailing_zeros();
         let chunk = self.chunks[index(number)].get_or_insert_with(vacant_chunk);
         chunk[index(place)] = entry;
         *used |= 1 << place;
-        if *used == u32::MAX {
-            self.with_room.pop();
+        if *used == u128::MAX {
+            tally.with_room.pop();
         }
-        self.len += 1;
+        tally.len += 1;
         number * CHUNK_ENTRIES + place
     }
 
     /// Takes the entry out of `slot`, which must hold one.
     pub(super) fn remove(&mut self, slot: u32) -> Entry {
         let number = slot / CHUNK_ENTRIES;
-        let entry = std::mem::replace(self.entry_mut(slot), Entry::vacant());
-        let used = &mut self.used[index(number)];
-        if *used == u32::MAX {
-            self.with_room.push(number);
+        let chunk = &mut self.chunks[index(number)];
+        let place = &mut chunk.as_mut().expect("a used slot has its chunk")[index(slot % CHUNK_ENTRIES)];
+        let entry = std::mem::replace(place, Entry::vacant());
+        let tally = &mut *self.tally;
+        tally.leave(&entry);
+        let used = &mut tally.used[index(number)];
+        if *used == u128::MAX {
+            tally.with_room.push(number);
         }
         *used &= !(1 << (slot % CHUNK_ENTRIES));
         // One empty chunk is kept, so that a key that comes and goes does not allocate each time.
-        if *used == 0 && self.with_room.len() > 1 {
-            self.chunks[index(number)] = None;
+        if *used == 0 && tally.with_room.len() > 1 {
+            *chunk = None;
         }
-        self.len -= 1;
+        tally.len -= 1;
         entry
     }
 
     /// The first slot at or after `from` that holds an entry.
     pub(super) fn next_used(&self, from: u32) -> Option<u32> {
         let first = index(from / CHUNK_ENTRIES);
-        let mut mask = u32::MAX << (from % CHUNK_ENTRIES);
-        for (number, used) in self.used.iter().enumerate().skip(first) {
+        let mut mask = u128::MAX << (from % CHUNK_ENTRIES);
+        for (number, used) in self.tally.used.iter().enumerate().skip(first) {
             let used = used & mask;
             if used != 0 {
                 let number = u32::try_from(number).expect("a shard has under 2^32 chunks");
                 return Some(number * CHUNK_ENTRIES + used.trailing_zeros());
             }
-            mask = u32::MAX;
+            mask = u128::MAX;
         }
         None
     }
@@ -107,6 +134,22 @@ impl Slab {
     /// One more than the highest slot number ever used.
     pub(super) fn slots(&self) -> u32 {
         u32::try_from(self.chunks.len()).expect("a shard has under 2^32 chunks") * CHUNK_ENTRIES
+    }
+}
+
+impl Tally {
+    fn enter(&mut self, entry: &Entry) {
+        self.heap_bytes += entry.heap_bytes();
+        if entry.is_known_absent() {
+            self.known_absent += 1;
+        }
+    }
+
+    fn leave(&mut self, entry: &Entry) {
+        self.heap_bytes -= entry.heap_bytes();
+        if entry.is_known_absent() {
+            self.known_absent -= 1;
+        }
     }
 }
 

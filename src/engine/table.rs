@@ -15,10 +15,6 @@ use super::value::Content;
 pub(super) struct Table {
     index: Index,
     slab: Slab,
-    /// Heap bytes of keys and values beyond their entries.
-    heap_bytes: usize,
-    /// Entries that say a key is absent.
-    known_absent: usize,
 }
 
 impl Table {
@@ -29,12 +25,12 @@ impl Table {
 
     /// Keys that have a value.
     pub(super) fn keys(&self) -> usize {
-        self.slab.len() - self.known_absent
+        self.slab.len() - self.slab.known_absent()
     }
 
     /// All bytes this table holds, without the allocator's own.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.index.heap_bytes() + self.slab.heap_bytes() + self.heap_bytes
+        self.index.heap_bytes() + self.slab.heap_bytes()
     }
 
     /// The slot of `key`.
@@ -69,8 +65,6 @@ impl Table {
         entry.key = Key::new(key);
         entry.value = value;
         entry.word = Word::new(word);
-        self.heap_bytes += entry.heap_bytes();
-        self.known_absent += usize::from(entry.is_known_absent());
         let slot = self.slab.insert(entry);
         let slab = &self.slab;
         self.index.insert(hash, slot, |slot| hasher.hash(slab.entry(slot).key.as_bytes()));
@@ -79,23 +73,15 @@ impl Table {
 
     /// Puts another value under the key at `slot`; answers the one that was there.
     pub(super) fn replace(&mut self, slot: u32, value: Value, word: u128) -> Value {
-        self.known_absent -= usize::from(self.slab.entry(slot).is_known_absent());
-        let replaced = self.change(slot, |entry| {
+        self.change(slot, |entry| {
             *entry.word.get_mut() = word;
             std::mem::replace(&mut entry.value, value)
-        });
-        self.known_absent += usize::from(self.slab.entry(slot).is_known_absent());
-        replaced
+        })
     }
 
     /// Changes the value at `slot` in place.
     pub(super) fn change<R>(&mut self, slot: u32, change: impl FnOnce(&mut Entry) -> R) -> R {
-        let entry = self.slab.entry_mut(slot);
-        let before = entry.heap_bytes();
-        let result = change(entry);
-        let after = entry.heap_bytes();
-        self.heap_bytes = self.heap_bytes + after - before;
-        result
+        self.slab.change(slot, change)
     }
 
     /// Takes the entry at `slot` out.
@@ -103,10 +89,7 @@ impl Table {
         let slab = &self.slab;
         let hash_of = |slot| hasher.hash(slab.entry(slot).key.as_bytes());
         self.index.remove(hash_of(slot), slot, hash_of);
-        let entry = self.slab.remove(slot);
-        self.heap_bytes -= entry.heap_bytes();
-        self.known_absent -= usize::from(entry.is_known_absent());
-        entry
+        self.slab.remove(slot)
     }
 
     /// The first slot at or after `from` that holds an entry.

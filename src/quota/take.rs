@@ -1,5 +1,6 @@
 //! A take over one or several limits: look at all, then charge all or none.
 
+use super::algorithm::OneWord;
 use super::rule::Rule;
 use super::span::SpanCache;
 use super::state::State;
@@ -173,21 +174,47 @@ pub fn take_word(
     now: Timestamp,
     cache: &mut SpanCache,
 ) -> (Option<u128>, Verdict) {
+    match rule {
+        Rule::Rate(rate) => take_one(rate, word, amount, mode, now, cache),
+        Rule::FixedWindow(window) => take_one(window, word, amount, mode, now, cache),
+        Rule::SlidingWindow(window) => take_one(window, word, amount, mode, now, cache),
+        Rule::Budget(budget) => take_one(budget, word, amount, mode, now, cache),
+        Rule::LogWindow(_) => {
+            // A log has no word: the verdict is that of a fresh one, and there is nothing to store.
+            let slot = Slot { rule, amount, state: &mut rule.fresh() };
+            (None, take(&mut [slot], mode, now, cache))
+        }
+    }
+}
+
+/// [`take_word`] for one kind, whose arithmetic is then compiled into the decision.
+#[inline]
+fn take_one(
+    rule: &impl OneWord,
+    word: u128,
+    amount: u64,
+    mode: Mode,
+    now: Timestamp,
+    cache: &mut SpanCache,
+) -> (Option<u128>, Verdict) {
     let probe = if mode == Mode::AtMost { amount.min(1) } else { amount };
-    let room = rule.room_of_word(word, probe, now, cache);
+    let room = rule.room(word, probe, now, cache);
     let mut flags = flags_of(mode, amount == 0);
+    let reset_of = |word: u128, cache: &mut SpanCache| {
+        rule.fresh_at(word, cache).map_or(u64::MAX, |fresh_at| fresh_at.micros_since(now))
+    };
     if mode != Mode::Force && room.retry != Retry::Now {
-        let settled = if mode == Mode::Peek { None } else { rule.settle_word(word, now, cache) };
+        let settled = rule.settle(word, now, cache);
         let verdict = Verdict {
             status: Status::Denied,
             granted: 0,
             remaining: room.available,
             retry: room.retry,
-            reset_micros: rule.word_reset(word, now, cache),
+            reset_micros: reset_of(settled, cache),
             decided_by: 0,
             flags,
         };
-        return (settled, verdict);
+        return (if mode == Mode::Peek || settled == word { None } else { Some(settled) }, verdict);
     }
     let granted = if mode == Mode::AtMost { amount.min(room.available) } else { amount };
     if granted < amount {
@@ -196,19 +223,15 @@ pub fn take_word(
     if granted > room.available {
         flags = flags.with(VerdictFlags::OVER);
     }
-    let charged = rule.charge_word(word, granted, now, cache);
-    let reset_micros = if granted == 0 {
-        rule.word_reset(word, now, cache)
-    } else {
-        // A word that was charged now is not ahead of now.
-        rule.word_fresh_at(charged, cache).map_or(u64::MAX, |fresh_at| fresh_at.micros_since(now))
-    };
+    // A word that was charged now is not ahead of now; one that is not charged may be.
+    let charged =
+        if granted == 0 { rule.settle(word, now, cache) } else { rule.charge(word, granted, now, cache) };
     let verdict = Verdict {
         status: status_of(flags),
         granted,
         remaining: room.available.saturating_sub(granted),
         retry: Retry::Now,
-        reset_micros,
+        reset_micros: reset_of(charged, cache),
         decided_by: 0,
         flags,
     };

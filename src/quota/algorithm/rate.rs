@@ -108,6 +108,12 @@ impl OneWord for Rate {
     /// Time beyond what an empty bucket lacks is cut off.
     #[inline]
     fn settle(&self, word: u128, now: Timestamp, _: &mut SpanCache) -> u128 {
+        // Mostly the word is near; then it is not worth a division to know the furthest exactly.
+        let (full_at, _) = halves(word);
+        let ahead = u128::from(full_at.saturating_sub(now.as_micros())) + 1;
+        if ahead * u128::from(self.count()) <= self.cost_of(self.burst()) {
+            return word;
+        }
         word.min(self.word(self.cost_of(self.burst()), now))
     }
 
