@@ -1,7 +1,5 @@
 //! The command table: found by name, numbered for metrics.
 
-use std::hash::{BuildHasher, Hasher};
-
 use hashbrown::HashTable;
 
 use super::Spec;
@@ -22,11 +20,11 @@ pub struct Command {
 pub struct CommandTable {
     commands: Vec<Command>,
     by_name: HashTable<(Folded, u16)>,
-    hashing: foldhash::fast::FixedState,
 }
 
-/// A name in lower case, filled up with zeros, so that comparing takes three words.
-type Folded = [u8; MAX_NAME_BYTES];
+/// A name in lower case, filled up with zeros, in words: comparing bytes through memory that was just written would wait for
+/// the writes.
+type Folded = [u64; MAX_NAME_BYTES / 8];
 
 impl CommandTable {
     /// Numbers `specs` and their subcommands.
@@ -35,11 +33,7 @@ impl CommandTable {
     /// When two commands share a name, or a name is longer than [`MAX_NAME_BYTES`]: the table is part of the program.
     #[must_use]
     pub fn new(specs: &[&'static Spec]) -> Self {
-        let mut table = Self {
-            commands: Vec::new(),
-            by_name: HashTable::new(),
-            hashing: foldhash::fast::FixedState::default(),
-        };
+        let mut table = Self { commands: Vec::new(), by_name: HashTable::new() };
         for spec in specs {
             let folded = fold(spec.name.as_bytes()).expect("names are short");
             assert!(table.find(spec.name.as_bytes()).is_none(), "two commands are called {}", spec.name);
@@ -47,9 +41,8 @@ impl CommandTable {
             for subcommand in spec.subcommands {
                 table.push(subcommand);
             }
-            let hashing = table.hashing.clone();
-            let hash = hash_of(&hashing, &folded);
-            table.by_name.insert_unique(hash, (folded, number), |(folded, _)| hash_of(&hashing, folded));
+            let hash = hash_of(&folded);
+            table.by_name.insert_unique(hash, (folded, number), |(folded, _)| hash_of(folded));
         }
         table
     }
@@ -65,7 +58,7 @@ impl CommandTable {
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<Command> {
         let folded = fold(name)?;
-        let found = self.by_name.find(hash_of(&self.hashing, &folded), |(known, _)| *known == folded);
+        let found = self.by_name.find(hash_of(&folded), |(known, _)| *known == folded);
         found.map(|&(_, number)| self.commands[usize::from(number)])
     }
 
@@ -124,16 +117,58 @@ fn fold(name: &[u8]) -> Option<Folded> {
     if name.len() > MAX_NAME_BYTES {
         return None;
     }
-    let mut folded = [0; MAX_NAME_BYTES];
-    for (folded, byte) in folded.iter_mut().zip(name) {
-        *folded = byte.to_ascii_lowercase();
+    let mut folded = Folded::default();
+    for (folded, bytes) in folded.iter_mut().zip(name.chunks(8)) {
+        *folded = lower_case(word_of(bytes));
     }
     Some(folded)
 }
 
+/// Up to 8 bytes as a word, filled up with zeros.
 #[inline]
-fn hash_of(hashing: &foldhash::fast::FixedState, folded: &Folded) -> u64 {
-    let mut hasher = hashing.build_hasher();
-    hasher.write(folded);
-    hasher.finish()
+fn word_of(bytes: &[u8]) -> u64 {
+    match bytes.try_into() {
+        Ok(bytes) => u64::from_le_bytes(bytes),
+        Err(_) => bytes.iter().rev().fold(0, |word, &byte| (word << 8) | u64::from(byte)),
+    }
+}
+
+/// Each byte of the word in lower case where it is an ASCII letter.
+#[inline]
+const fn lower_case(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * ONES;
+    let low_bits = word & !HIGH;
+    // The high bit of each byte tells whether it is at least 'A', and whether it is over 'Z'.
+    let from_a = low_bits + (0x80 - b'A' as u64) * ONES;
+    let over_z = low_bits + (0x7f - b'Z' as u64) * ONES;
+    let is_upper = !word & HIGH & (from_a ^ over_z);
+    word | (is_upper >> 2)
+}
+
+#[inline]
+fn hash_of(folded: &Folded) -> u64 {
+    folded.iter().fold(0, |hash: u64, word| (hash ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_folded_as_ascii() {
+        for byte in 0..=u8::MAX {
+            for place in 0..8 {
+                let mut bytes = *b"aZ.|-z[@";
+                bytes[place] = byte;
+                assert_eq!(
+                    lower_case(u64::from_le_bytes(bytes)).to_le_bytes(),
+                    bytes.to_ascii_lowercase()[..]
+                );
+            }
+        }
+        assert_eq!(fold(b"QUOTA.TAKE"), fold(b"quota.take"));
+        assert_ne!(fold(b"get"), fold(b"get "));
+        assert_eq!(fold(&[b'x'; MAX_NAME_BYTES + 1]), None);
+    }
 }

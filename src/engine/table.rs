@@ -36,7 +36,7 @@ impl Table {
     /// The slot of `key`.
     #[inline]
     pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
-        self.index.find(hash, |slot| self.slab.entry(slot).key.as_bytes() == key)
+        self.index.find(hash, |slot| self.slab.entry(slot).key.is(key))
     }
 
     /// Begins to load the bucket where a look-up of this hash starts.
