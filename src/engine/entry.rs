@@ -26,7 +26,7 @@ pub(super) enum Value {
     /// The word is the packed state of this one limit.
     Quota(LimitId),
     /// The word is unused.
-    Quotas(Box<QuotaSlots>),
+    Quotas(QuotaSlots),
 }
 
 /// One key in memory with its value.

@@ -14,6 +14,15 @@ pub const MAX_NUMBERED_LIMITS: usize = 65_536;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LimitId(u32);
 
+/// A limit with its number, which is looked up once and kept with the parsed limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberedLimit {
+    /// The limit.
+    pub limit: Limit,
+    /// Its number; `None` when all numbers are given: then every take on it is exclusive.
+    pub(super) id: Option<LimitId>,
+}
+
 /// Numbers for limits; a number is never used again for another limit.
 #[derive(Default)]
 pub(super) struct LimitTable {

@@ -39,12 +39,12 @@ pub use ahead::Ahead;
 pub use counter::AddError;
 pub use entry::Expiry;
 pub use flush::Discarded;
-pub use limits::{LimitId, MAX_NUMBERED_LIMITS};
+pub use limits::{LimitId, MAX_NUMBERED_LIMITS, NumberedLimit};
 pub use memory::MemoryReport;
 pub use residency::{Lookup, Missing, MissingKey};
 pub use scan::{Cursor, ScanPage};
 pub use sweep::{SweepCursor, SweepReport};
-pub use take::{Charge, NumberedLimit, TakeError};
+pub use take::{Charge, TakeError};
 pub use throttle::ThrottleRefusal;
 pub use view::{StringView, View};
 

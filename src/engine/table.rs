@@ -139,7 +139,7 @@ pub(super) fn stored(content: Content, expiry: Expiry, limits: &LimitTable) -> (
         Content::Throttle(word) => (Value::Throttle, word),
         Content::Quota(limit, word) => match limits.number(&limit) {
             Some(id) => (Value::Quota(id), word),
-            None => (Value::Quotas(Box::new(super::value::QuotaSlots::of_word(limit, word))), 0),
+            None => (Value::Quotas(super::value::QuotaSlots::of_word(limit, word)), 0),
         },
         Content::Quotas(slots) => (Value::Quotas(slots), 0),
     }

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::entry::{Entry, Expiry, Value};
-use super::limits::LimitId;
+use super::limits::NumberedLimit;
 use super::residency::Missing;
 use super::shards::Place;
 use super::value::{Content, QuotaSlot, QuotaSlots};
@@ -11,15 +11,6 @@ use super::{Engine, Slot};
 use crate::clock::Timestamp;
 use crate::quota;
 use crate::quota::{Limit, MAX_LIMITS, Mode, SpanCache, State, Status, Verdict, take, take_word};
-
-/// A limit with its number, which is looked up once and kept with the parsed limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NumberedLimit {
-    /// The limit.
-    pub limit: Limit,
-    /// Its number; `None` when all numbers are given: then every take on it is exclusive.
-    id: Option<LimitId>,
-}
 
 /// A limit and how much is taken of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +136,7 @@ fn take_in(
     let mut slots = known.map_or_else(QuotaSlots::default, |(limit, word)| QuotaSlots::of_word(limit, word));
     let verdict = take_among(&mut slots, charges, mode, now, cache)?;
     if !slots.as_slice().is_empty() && changes_state(mode, &verdict) {
-        slot.put(Content::Quotas(Box::new(slots)), Expiry::NEVER);
+        slot.put(Content::Quotas(slots), Expiry::NEVER);
     }
     Ok(verdict)
 }
@@ -171,7 +162,7 @@ fn take_among(
     }
     for (charge, position) in charges.iter().zip(&mut positions) {
         let limit = &charge.limit.limit;
-        if let Some(known) = slots.position(limit) {
+        if let Some(known) = slots.position_of(&charge.limit) {
             *position = known;
             continue;
         }
@@ -180,12 +171,16 @@ fn take_among(
             return make_room(slots, charges, mode, now, cache);
         }
         *position = slots.as_slice().len();
-        slots.push(QuotaSlot { limit: *limit, state: limit.rule.fresh() });
+        slots.push(QuotaSlot { limit: *limit, id: charge.limit.id, state: limit.rule.fresh() });
     }
     let verdict = decide(slots, charges, &positions, mode, now, cache);
     if changes_state(mode, &verdict) {
         for (charge, &position) in charges.iter().zip(&positions) {
-            slots.as_mut_slice()[position].limit = charge.limit.limit;
+            let slot = &mut slots.as_mut_slice()[position];
+            if slot.id.is_none() || slot.id != charge.limit.id {
+                slot.limit = charge.limit.limit;
+                slot.id = charge.limit.id;
+            }
         }
     } else {
         slots.truncate(before);

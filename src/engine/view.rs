@@ -109,8 +109,12 @@ impl<'a> View<'a> {
     pub fn quota_slots(&self) -> Vec<QuotaSlot> {
         match &self.entry.value {
             Value::Quota(limit) => {
-                let limit = self.limits.limit(*limit);
-                vec![QuotaSlot { limit, state: State::Word(self.entry.word.load()) }]
+                let id = Some(*limit);
+                vec![QuotaSlot {
+                    limit: self.limits.limit(*limit),
+                    id,
+                    state: State::Word(self.entry.word.load()),
+                }]
             }
             Value::Quotas(slots) => slots.as_slice().to_vec(),
             _ => Vec::new(),

@@ -24,7 +24,7 @@ pub enum Content {
     /// The state of one limit, packed.
     Quota(Limit, u128),
     /// The states of several limits, or of one that does not fit a word.
-    Quotas(Box<QuotaSlots>),
+    Quotas(QuotaSlots),
 }
 
 /// The type of a value, as `TYPE` names it.

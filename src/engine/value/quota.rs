@@ -1,6 +1,9 @@
 //! A subject's limits with their states, where one packed word does not tell it all.
 
+use thin_vec::{ThinVec, thin_vec};
+
 use crate::clock::Timestamp;
+use crate::engine::limits::{LimitId, NumberedLimit};
 use crate::quota::{Limit, MAX_LIMITS, SpanCache, State};
 
 /// One limit of a subject with what was used of it.
@@ -8,6 +11,8 @@ use crate::quota::{Limit, MAX_LIMITS, SpanCache, State};
 pub struct QuotaSlot {
     /// The limit as it was last named.
     pub limit: Limit,
+    /// The number of `limit`, where it has one and it is known: equal numbers are equal limits.
+    pub(in crate::engine) id: Option<LimitId>,
     /// What was used.
     pub state: State,
 }
@@ -15,14 +20,15 @@ pub struct QuotaSlot {
 /// The limits of one subject, in the order of their first use; each slot key is there once.
 #[derive(Clone, Debug, Default)]
 pub struct QuotaSlots {
-    slots: Vec<QuotaSlot>,
+    /// Behind one pointer, length and all: a take over several limits waits for one line less.
+    slots: ThinVec<QuotaSlot>,
 }
 
 impl QuotaSlots {
     /// One slot whose state is a packed word.
     #[must_use]
     pub fn of_word(limit: Limit, word: u128) -> Self {
-        Self { slots: vec![QuotaSlot { limit, state: State::Word(word) }] }
+        Self { slots: thin_vec![QuotaSlot { limit, id: None, state: State::Word(word) }] }
     }
 
     /// The slots.
@@ -34,6 +40,12 @@ impl QuotaSlots {
     /// The slots, to change their states.
     pub fn as_mut_slice(&mut self) -> &mut [QuotaSlot] {
         &mut self.slots
+    }
+
+    /// Where the slot of a numbered limit is; mostly it is the very limit, and numbers are compared faster than slot keys.
+    pub(in crate::engine) fn position_of(&self, limit: &NumberedLimit) -> Option<usize> {
+        let by_number = limit.id.and_then(|id| self.slots.iter().position(|slot| slot.id == Some(id)));
+        by_number.or_else(|| self.position(&limit.limit))
     }
 
     /// Where the slot of `limit` is.
