@@ -103,25 +103,30 @@ fn check_moving_clock(text: &str, bound: impl Fn(u64) -> u64) {
     let limits = parse(&format!("{text} BUDGET 1000000000 PER TOTAL"));
     let clock = AtomicU64::new(START.as_micros());
     let stop = AtomicBool::new(false);
-    let granted = AtomicU64::new(0);
+    let (granted, taken) = (AtomicU64::new(0), AtomicU64::new(0));
     thread::scope(|scope| {
         for number in 0..THREADS - 1 {
             let (engine, limits, clock, stop, granted) = (&engine, &limits, &clock, &stop, &granted);
+            let taken = &taken;
             scope.spawn(move || {
                 let charges = charges(engine, limits, 1 + number, number % 2 == 1);
                 let mut spans = SpanCache::default();
                 while !stop.load(Ordering::Relaxed) {
                     let now = Timestamp::from_micros(clock.load(Ordering::SeqCst));
                     granted.fetch_add(take(engine, &charges, now, &mut spans), Ordering::Relaxed);
+                    taken.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
         for step in 0..STEPS {
+            // The clock waits for the takes, or it would be through before they begin.
+            while taken.load(Ordering::Relaxed) < step * 40 {
+                thread::yield_now();
+            }
             clock.fetch_add(STEP_MICROS, Ordering::SeqCst);
             if step % 10 == 9 {
                 clock.fetch_sub(STEP_MICROS / 2, Ordering::SeqCst);
             }
-            thread::yield_now();
         }
         stop.store(true, Ordering::Relaxed);
     });

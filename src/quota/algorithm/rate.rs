@@ -66,16 +66,25 @@ impl Rate {
         u128::from(amount) * u128::from(self.period.as_micros())
     }
 
-    /// What the bucket lacks at `now`, in `1 / count` us: at most the cost of all it holds.
+    /// How far the word lies ahead of `now`, in `1 / count` us: what the bucket lacks. More than it holds only where a clock
+    /// stepped back: then the excess is kept, or two steps, back and forth, would refill it. A word more than a period further
+    /// ahead is not such a step, and the bucket is read as emptied now.
     #[inline]
-    fn lacking(&self, word: u128, now: Timestamp) -> u128 {
+    fn ahead(&self, word: u128, now: Timestamp) -> u128 {
         let (full_at, rest) = halves(word);
         if full_at < now.as_micros() {
             return 0;
         }
         let rest = rest.min(self.count() - 1);
-        let lacking = u128::from(full_at - now.as_micros()) * u128::from(self.count()) + u128::from(rest);
-        lacking.min(self.cost_of(self.burst()))
+        let ahead = u128::from(full_at - now.as_micros()) * u128::from(self.count()) + u128::from(rest);
+        let all = self.cost_of(self.burst());
+        if ahead > all + self.cost_of(self.count()) { all } else { ahead }
+    }
+
+    /// What the bucket lacks at `now`, in `1 / count` us: at most the cost of all it holds.
+    #[inline]
+    fn lacking(&self, word: u128, now: Timestamp) -> u128 {
+        self.ahead(word, now).min(self.cost_of(self.burst()))
     }
 
     /// The word of a bucket that lacks `lacking` at `now`.
@@ -105,16 +114,16 @@ fn micros_up(duration: u128, count: u64) -> u64 {
 }
 
 impl OneWord for Rate {
-    /// Time beyond what an empty bucket lacks is cut off.
     #[inline]
     fn settle(&self, word: u128, now: Timestamp, _: &mut SpanCache) -> u128 {
-        // Mostly the word is near; then it is not worth a division to know the furthest exactly.
-        let (full_at, _) = halves(word);
-        let ahead = u128::from(full_at.saturating_sub(now.as_micros())) + 1;
-        if ahead * u128::from(self.count()) <= self.cost_of(self.burst()) {
+        let (full_at, rest) = halves(word);
+        // Mostly the word is near; then it is not worth a division to write it anew.
+        let nearest = u128::from(full_at.saturating_sub(now.as_micros())) * u128::from(self.count());
+        if nearest <= self.cost_of(self.burst()) && rest < self.count() {
             return word;
         }
-        word.min(self.word(self.cost_of(self.burst()), now))
+        let ahead = self.ahead(word, now);
+        if ahead == self.cost_of(self.burst()) { word.min(self.word(ahead, now)) } else { word }
     }
 
     #[inline]
@@ -127,7 +136,9 @@ impl OneWord for Rate {
         } else if amount > self.burst() {
             Retry::Never
         } else {
-            Retry::AfterMicros(micros_up(self.cost_of(amount) - room, self.count()))
+            // The bucket may lack more than it holds, after a clock stepped back.
+            let lacking = self.ahead(word, now) - (self.cost_of(self.burst()) - self.cost_of(amount));
+            Retry::AfterMicros(micros_up(lacking, self.count()))
         };
         Room { available, retry }
     }
@@ -143,8 +154,9 @@ impl OneWord for Rate {
         if amount == 0 {
             return word;
         }
-        let lacking = self.lacking(word, now) + self.cost_of(amount.min(self.burst()));
-        self.word(lacking.min(self.cost_of(self.burst())), now)
+        let ahead = self.ahead(word, now);
+        let charged = (ahead + self.cost_of(amount.min(self.burst()))).min(self.cost_of(self.burst()));
+        self.word(charged.max(ahead), now)
     }
 
     #[inline]
@@ -190,6 +202,26 @@ mod tests {
         let single = (0..7).fold(0, |word, _| rate.charge(word, 1, START, cache));
         assert_eq!(single, together);
         assert_eq!(rate.room(rate.charge(0, 6, START, cache), 1, START, cache).available, 1);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_and_forth_refills_nothing() {
+        let cache = &mut SpanCache::default();
+        let rate = rate(10, 10);
+        let mut word = rate.charge(0, 10, START, cache);
+        for step in 1..=1_000_000 {
+            let earlier = Timestamp::from_micros(START.as_micros() - step);
+            assert_eq!(rate.room(word, 1, earlier, cache).available, 0);
+            word = rate.settle(word, earlier, cache);
+            word = rate.charge(word, 0, earlier, cache);
+            assert_eq!(rate.room(word, 1, START, cache).available, 0, "{step} us back and forth");
+        }
+        let earlier = Timestamp::from_micros(START.as_micros() - 1_000_000);
+        assert_eq!(rate.room(word, 10, earlier, cache).retry, Retry::AfterMicros(2_000_000));
+        // Further than a period is no step: the bucket is read as emptied then.
+        let wrong = Timestamp::from_micros(START.as_micros() - 1_000_001);
+        assert_eq!(rate.room(word, 10, wrong, cache).retry, Retry::AfterMicros(1_000_000));
+        assert_eq!(rate.fresh_at(rate.settle(word, wrong, cache), cache), Some(wrong.plus_micros(1_000_000)));
     }
 
     #[test]
