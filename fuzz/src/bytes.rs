@@ -16,6 +16,12 @@ impl<'a> Bytes<'a> {
         Self { rest: input }
     }
 
+    /// Whether all of it is handed out.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// One byte.
     pub fn byte(&mut self) -> u8 {
         match self.rest {

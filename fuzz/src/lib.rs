@@ -1,4 +1,4 @@
-//! What several fuzz targets share: readers of requests, the reference decoder, and trees made of bytes.
+//! What fuzz targets consist of: readers of requests, a connection, a naive model, the reference decoder, values made of bytes.
 
 pub use quotad::resp;
 
@@ -6,4 +6,9 @@ pub use quotad::resp;
 pub mod reference;
 
 pub mod bytes;
+pub mod connection;
+pub mod history;
+pub mod limits;
+pub mod model;
+pub mod oracles;
 pub mod requests;

@@ -58,3 +58,19 @@ pub fn read(input: &[u8], limits: &RequestLimits, splits: impl Iterator<Item = u
     }
     Requests { requests, end: Ok(input.len() - start) }
 }
+
+/// Places to split `input`, which depend on nothing but it and `seed`: a found crash happens again.
+#[must_use]
+pub fn splits(input: &[u8], seed: u64) -> Vec<usize> {
+    let mut state = input.iter().fold(0xcbf2_9ce4_8422_2325_u64 ^ seed, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let mut splits: Vec<usize> = (0..input.len() / 8 + 1)
+        .map(|_| {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            usize::try_from(state >> 33).unwrap_or_default() % (input.len() + 1)
+        })
+        .collect();
+    splits.sort_unstable();
+    splits
+}

@@ -109,6 +109,12 @@ impl LogWindow {
         state.entries.back().is_some_and(|last| last.time.saturating_sub(now) > self.period.as_micros())
     }
 
+    /// What a state too far ahead counts as: the maximum. Of a maximum of 0 something was forced, and an entry of nothing
+    /// would be neither fresh nor used.
+    fn used_up(&self) -> u64 {
+        self.maximum.max(1)
+    }
+
     /// Where the entries that still count begin.
     fn live_from(&self, state: &LogState, now: u64) -> usize {
         state.entries.partition_point(|entry| self.leaves_at(entry.time) <= now)
@@ -122,7 +128,7 @@ impl LogWindow {
     pub(in crate::quota) fn settle(&self, state: &mut LogState, now: Timestamp) -> bool {
         let ahead = self.is_ahead(state, now.as_micros());
         if ahead {
-            let entry = Entry { time: now.as_micros(), total: self.maximum };
+            let entry = Entry { time: now.as_micros(), total: self.used_up() };
             *state = LogState { entries: VecDeque::from([entry]), dropped: 0 };
         }
         ahead
@@ -176,7 +182,7 @@ impl LogWindow {
 
     pub(in crate::quota) fn used(&self, state: &LogState, now: Timestamp) -> u64 {
         if self.is_ahead(state, now.as_micros()) {
-            return self.maximum;
+            return self.used_up();
         }
         let live = self.live_from(state, now.as_micros());
         state.last_total().wrapping_sub(state.total_before(live))
@@ -184,7 +190,7 @@ impl LogWindow {
 
     /// Logs `amount` and drops what has left. A clock that stepped back logs at the last entry's time. What is forced
     /// into a full log joins the last entry, whose time becomes now, so it counts longer, not shorter; the sum
-    /// saturates at 64 bits.
+    /// saturates at 64 bits, and what it cannot count joins the last entry likewise: no entry is of nothing.
     pub(in crate::quota) fn charge(&self, state: &mut LogState, amount: u64, now: Timestamp) {
         if amount == 0 {
             return;
@@ -199,7 +205,7 @@ impl LogWindow {
         let last_total = state.last_total();
         let amount = amount.min(u64::MAX - last_total.wrapping_sub(state.dropped));
         let total = last_total.wrapping_add(amount);
-        let full = state.entries.len() >= MAX_LOG_ENTRIES;
+        let full = state.entries.len() >= MAX_LOG_ENTRIES || amount == 0;
         match state.entries.back_mut() {
             Some(last) if full || last.time >= now => *last = Entry { time: last.time.max(now), total },
             _ => state.entries.push_back(Entry { time: now, total }),
@@ -282,5 +288,27 @@ mod tests {
         assert_eq!(LogState::from_takes([(at(2), 1), (at(2), 1)]), None);
         assert_eq!(LogState::from_takes([(at(2), 0)]), None);
         assert_eq!(LogState::from_takes([(at(2), u64::MAX), (at(3), 1)]), None);
+    }
+
+    #[test]
+    fn no_entry_is_of_nothing() {
+        // A maximum of 0 that was forced, seen by a clock that stepped far back.
+        let nothing = window(0, 10);
+        let mut state = LogState::default();
+        nothing.charge(&mut state, 5, at(1_000));
+        let before = (nothing.used(&state, at(7)), nothing.fresh_after(&state, 0, at(7)));
+        assert!(nothing.settle(&mut state, at(7)));
+        assert_eq!((nothing.used(&state, at(7)), nothing.fresh_at(&state)), before);
+        assert_eq!(nothing.used(&state, at(16)), 1);
+        assert_eq!(LogState::from_takes(state.takes()), Some(state));
+        // A sum that is at its end.
+        let most = window(MAX_AMOUNT, 10);
+        let mut state = LogState::default();
+        for (time, amount) in [(0, u64::MAX - 1), (1, 1), (2, 3)] {
+            most.charge(&mut state, amount, at(time));
+        }
+        assert_eq!(state.takes().collect::<Vec<_>>(), [(at(0), u64::MAX - 1), (at(2), 1)]);
+        assert_eq!((most.used(&state, at(11)), most.fresh_at(&state)), (1, at(12)));
+        assert_eq!(LogState::from_takes(state.takes()), Some(state));
     }
 }
