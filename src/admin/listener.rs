@@ -18,7 +18,8 @@ use tokio::time::Sleep;
 const MOST_CONNECTIONS: usize = 64;
 
 /// How long a connection may live. A client that sends a byte a second, or never reads, goes with it; a scraper connects anew.
-const LIFETIME_SECS: u64 = 60;
+/// Probes wait no longer than this where such clients hold every place.
+const LIFETIME_SECS: u64 = 10;
 
 /// Accepts at most [`MOST_CONNECTIONS`] at a time.
 pub(super) struct Bounded {

@@ -33,6 +33,7 @@ pub struct LiveSettings {
     // What every turn asks for, beside the rest.
     password_required: AtomicBool,
     max_key_bytes: AtomicUsize,
+    output_buffer_limit_bytes: AtomicUsize,
     maxmemory_bytes: AtomicU64,
 }
 
@@ -47,6 +48,7 @@ impl LiveSettings {
             bound: OnceLock::new(),
             password_required: AtomicBool::new(true),
             max_key_bytes: AtomicUsize::new(0),
+            output_buffer_limit_bytes: AtomicUsize::new(0),
             maxmemory_bytes: AtomicU64::new(0),
         };
         settings.tell(&settings.config.load());
@@ -74,6 +76,8 @@ impl LiveSettings {
     fn tell(&self, config: &Config) {
         self.password_required.store(config.password.is_some(), Ordering::Relaxed);
         self.max_key_bytes.store(usize_of(config.max_key_bytes), Ordering::Relaxed);
+        let output_buffer_limit_bytes = usize_of(config.output_buffer_limit_bytes);
+        self.output_buffer_limit_bytes.store(output_buffer_limit_bytes, Ordering::Relaxed);
         self.maxmemory_bytes.store(config.maxmemory_bytes, Ordering::Relaxed);
         self.followers.iter().for_each(|follower| follower(config));
     }
@@ -143,6 +147,10 @@ impl Settings for LiveSettings {
 
     fn max_key_bytes(&self) -> usize {
         self.max_key_bytes.load(Ordering::Relaxed)
+    }
+
+    fn output_buffer_limit_bytes(&self) -> usize {
+        self.output_buffer_limit_bytes.load(Ordering::Relaxed)
     }
 
     fn maxmemory_bytes(&self) -> u64 {

@@ -42,6 +42,7 @@ struct Turn {
     out_of_memory: bool,
     password_required: bool,
     max_key_bytes: usize,
+    max_reply_bytes: usize,
     paused_until: Timestamp,
     writes_paused_until: Timestamp,
     /// FAST commands of this turn with how often each ran.
@@ -63,6 +64,7 @@ impl Executor {
             out_of_memory: false,
             password_required: true,
             max_key_bytes: 0,
+            max_reply_bytes: 0,
             paused_until: Timestamp::EPOCH,
             writes_paused_until: Timestamp::EPOCH,
             ran: Vec::new(),
@@ -96,6 +98,7 @@ impl Executor {
         turn.out_of_memory = maxmemory > 0 && ports.metrics.server.data_bytes.value() > maxmemory;
         turn.password_required = ports.settings.password_required();
         turn.max_key_bytes = ports.settings.max_key_bytes();
+        turn.max_reply_bytes = ports.settings.output_buffer_limit_bytes();
         turn.paused_until = ports.clients.paused_until(false);
         turn.writes_paused_until = ports.clients.paused_until(true);
         now
@@ -207,12 +210,13 @@ impl Executor {
             now,
             session,
             scratch: &mut self.scratch,
-            reply: ReplyWriter::new(output, protocol),
+            reply: ReplyWriter::bounded(output, protocol, self.turn.max_reply_bytes),
             command,
         };
         let begin = context.reply.mark();
         context.reply.begin();
         let handled = (command.spec.run)(&mut context, Args::new(request, arguments));
+        let handled = if context.reply.is_over() { Err(refuse_reply(context.session)) } else { handled };
         let (outcome, failed) = settle(&mut context.reply, begin, handled);
         if matches!(outcome, Outcome::Reply) {
             context.reply.end();
@@ -322,6 +326,15 @@ fn settle(reply: &mut ReplyWriter<'_>, begin: crate::resp::Mark, handled: Handle
             (Outcome::Missing(missing), false)
         }
     }
+}
+
+/// The error for a reply that would be longer than a client may leave unread. The command has run, and the client cannot know
+/// how far: the connection ends, as one that does not read its replies.
+#[cold]
+fn refuse_reply(session: &mut Session) -> Stop {
+    session.close = true;
+    tracing::warn!(client = %session.client.address, "closed a connection: a reply is over the output-buffer limit");
+    CommandError::other("the reply is over client-output-buffer-limit").into()
 }
 
 /// Writes an error reply.

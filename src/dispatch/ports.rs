@@ -63,6 +63,8 @@ pub trait Settings: Send + Sync {
     fn check_password(&self, user: &[u8], password: &[u8]) -> bool;
     /// The most bytes of a key (`max-key-bytes`).
     fn max_key_bytes(&self) -> usize;
+    /// The most bytes of a reply, as of all that a client has not read (`client-output-buffer-limit`).
+    fn output_buffer_limit_bytes(&self) -> usize;
     /// Bytes of data above which commands that need memory are refused; 0: no limit.
     fn maxmemory_bytes(&self) -> u64;
     /// Whether DEBUG is allowed (`enable-debug-command`).

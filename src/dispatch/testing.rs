@@ -28,6 +28,8 @@ pub struct Outside {
     pub maxmemory_bytes: AtomicU64,
     /// See [`Settings::max_key_bytes`]; 0 stands for 65,536.
     pub max_key_bytes: AtomicUsize,
+    /// See [`Settings::output_buffer_limit_bytes`]; 0 stands for no limit.
+    pub output_buffer_limit_bytes: AtomicUsize,
     /// See [`Settings::debug_allowed`].
     pub debug_allowed: AtomicBool,
     /// Set by SHUTDOWN.
@@ -95,6 +97,13 @@ impl Settings for Outside {
     fn max_key_bytes(&self) -> usize {
         match self.max_key_bytes.load(Ordering::Relaxed) {
             0 => 65_536,
+            limit => limit,
+        }
+    }
+
+    fn output_buffer_limit_bytes(&self) -> usize {
+        match self.output_buffer_limit_bytes.load(Ordering::Relaxed) {
+            0 => usize::MAX,
             limit => limit,
         }
     }

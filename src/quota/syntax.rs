@@ -92,6 +92,8 @@ pub enum SyntaxError {
     Period(PeriodError),
     /// Not a time zone.
     Zone(ZoneError),
+    /// A total begins and ends nowhere, so no zone can change it.
+    ZoneOfTotal,
     /// The numbers make no limit.
     Limit(LimitError),
     /// More than [`MAX_LIMITS`].
@@ -181,6 +183,9 @@ fn budget<'a>(cursor: &mut Cursor<'a, impl Iterator<Item = &'a [u8]>>) -> Result
     let period =
         CalendarPeriod::parse(word).ok_or_else(|| SyntaxError::Word { expected, given: shown(word) })?;
     let options = cursor.options(Form::Budget)?;
+    if period == CalendarPeriod::Total && options.zone.is_some() {
+        return Err(SyntaxError::ZoneOfTotal);
+    }
     let anchor = Anchor::new(period, options.anchor.unwrap_or(0)).map_err(SyntaxError::Limit)?;
     finish(Rule::budget(maximum, period, options.zone.unwrap_or_default(), anchor), &options)
 }
@@ -266,6 +271,7 @@ impl fmt::Display for SyntaxError {
             Self::Unit(error) => error.fmt(formatter),
             Self::Period(error) => error.fmt(formatter),
             Self::Zone(error) => error.fmt(formatter),
+            Self::ZoneOfTotal => write!(formatter, "TZ must be left out for total"),
             Self::Limit(error) => error.fmt(formatter),
             Self::TooMany => write!(formatter, "at most {MAX_LIMITS} limits may be named"),
             Self::SameSlot(name) => {
@@ -337,6 +343,7 @@ mod tests {
         check("WINDOW 281474976710656 PER 2s SLIDING", "must be between 0 and 281474976710655");
         check("BUDGET 5 PER 1h", "expected HOUR, DAY, WEEK, MONTH, YEAR or TOTAL instead of '1h'");
         check("BUDGET 5 PER MONTH ANCHOR 32", "anchor 32 must be a day from 1 to 31 for month");
+        check("BUDGET 5 PER TOTAL TZ Europe/Berlin", "TZ must be left out for total");
         check("BUDGET 5 PER MONTH TZ Mars", "time zone 'Mars' must be");
         check("RATE 1 PER 60s RATE 2 PER 1m BURST 3", "two limits are 'requests:rate:1m'");
         let many: Vec<String> = (1..=33).map(|at| format!("WINDOW 1 PER {at}s")).collect();

@@ -96,6 +96,9 @@ impl ReplyWriter<'_> {
     #[expect(clippy::needless_pass_by_value, reason = "an aggregate is finished once")]
     fn finish(&mut self, deferred: Deferred, kind: u8, count: usize, parts: u8) {
         self.owe(count, parts);
+        if self.over {
+            return;
+        }
         let body = deferred.position + SHORT_HEADER_BYTES..self.buffer.len();
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(count).as_bytes();

@@ -19,6 +19,11 @@ pub struct Mark {
 pub struct ReplyWriter<'a> {
     pub(super) buffer: &'a mut Vec<u8>,
     protocol: Protocol,
+    /// Where the writer began.
+    start: usize,
+    /// How long the buffer may become, as far as strings make it long.
+    most: usize,
+    pub(super) over: bool,
     /// How many elements are still owed; wide enough that no announced length overflows it.
     #[cfg(debug_assertions)]
     pub(super) owed: i128,
@@ -29,12 +34,54 @@ impl<'a> ReplyWriter<'a> {
     #[inline]
     #[must_use]
     pub fn new(buffer: &'a mut Vec<u8>, protocol: Protocol) -> Self {
+        Self::bounded(buffer, protocol, usize::MAX)
+    }
+
+    /// As [`new`](Self::new), for replies of at most about `most` bytes. What is written beyond is dropped, with what was
+    /// written before, and [`ReplyWriter::is_over`] tells so: one request can ask for the same large value a million times.
+    #[inline]
+    #[must_use]
+    pub fn bounded(buffer: &'a mut Vec<u8>, protocol: Protocol, most: usize) -> Self {
+        let start = buffer.len();
         Self {
             buffer,
             protocol,
+            start,
+            most: start.saturating_add(most),
+            over: false,
             #[cfg(debug_assertions)]
             owed: 0,
         }
+    }
+
+    /// Whether a reply became too long and was dropped.
+    #[inline]
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// How many more bytes may be written.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.most.saturating_sub(self.buffer.len())
+    }
+
+    /// Whether `length` more bytes are too many; then all is dropped, now and from here on.
+    #[inline]
+    fn is_too_long(&mut self, length: usize) -> bool {
+        let is_too_long = length > self.room();
+        if is_too_long {
+            self.drop_all();
+        }
+        is_too_long
+    }
+
+    #[cold]
+    fn drop_all(&mut self) {
+        self.over = true;
+        self.most = 0;
+        self.buffer.truncate(self.start);
     }
 
     /// What is spoken.
@@ -91,6 +138,10 @@ impl<'a> ReplyWriter<'a> {
     /// Takes back everything that was written since `mark`.
     pub fn truncate(&mut self, mark: Mark) {
         self.buffer.truncate(mark.length);
+        if self.over {
+            // What replaces a reply that was dropped is short.
+            self.most = usize::MAX;
+        }
         #[cfg(debug_assertions)]
         {
             self.owed = mark.owed;
@@ -229,7 +280,9 @@ impl<'a> ReplyWriter<'a> {
     /// Bytes that are one whole reply already, in the protocol that is spoken.
     pub fn raw_reply(&mut self, bytes: &[u8]) {
         self.element();
-        self.buffer.extend_from_slice(bytes);
+        if !self.is_too_long(bytes.len()) {
+            self.buffer.extend_from_slice(bytes);
+        }
     }
 
     /// Counts one element as written.
@@ -260,12 +313,18 @@ impl<'a> ReplyWriter<'a> {
 
     #[inline]
     fn body(&mut self, bytes: &[u8]) {
+        if self.is_too_long(bytes.len()) {
+            return;
+        }
         self.buffer.reserve(bytes.len() + 2);
         self.buffer.extend_from_slice(bytes);
         self.buffer.extend_from_slice(b"\r\n");
     }
 
     fn text_line(&mut self, kind: u8, text: &str) {
+        if self.is_too_long(text.len()) {
+            return;
+        }
         let start = self.buffer.len() + 1;
         self.line(kind, text.as_bytes());
         // A line end inside would let text, which may come from a client, pose as a reply of its own.

@@ -294,11 +294,11 @@ impl Connection {
             if self.peer_ended {
                 self.expect_end();
             }
-        } else if is_stalled {
-            self.give_up_unless_set(stall_ms, "it reads no replies and its query buffer is full");
-        } else if !ran && !waits && self.is_idle() {
+        } else if !ran && !waits && self.is_idle() && !(drained && self.stream.has_input()) {
             tracing::debug!(client = %self.client().address, "closed an idle connection");
             return Err(Over);
+        } else if is_stalled {
+            self.give_up_unless_set(stall_ms, "it reads no replies and its query buffer is full");
         }
         Ok(false)
     }

@@ -67,6 +67,13 @@ impl Stream {
         io::Read::read(&mut &*self.socket(), buffer)
     }
 
+    /// Whether bytes have arrived that were not read. The runtime may not know yet: after a long turn, or when the process was
+    /// stopped, timers can fire before it looks at the sockets.
+    pub(super) fn has_input(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        self.socket().peek(&mut byte).is_ok_and(|length| length > 0)
+    }
+
     /// Tells the client that nothing more will come.
     pub(super) fn end_writing(&self) {
         // Fails only where the client has gone, and then there is nobody to tell.
@@ -78,5 +85,29 @@ impl Stream {
             Self::Tcp(stream) => SockRef::from(stream),
             Self::Unix(stream) => SockRef::from(stream),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn bytes_are_seen_before_the_runtime_looks() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async {
+            let (here, mut there) = std::os::unix::net::UnixStream::pair().unwrap();
+            here.set_nonblocking(true).unwrap();
+            let stream = Stream::join(Accepted::Unix(here)).unwrap();
+            assert!(!stream.has_input());
+            there.write_all(b"x").unwrap();
+            assert!(stream.has_input());
+            assert_eq!(stream.read_now(&mut [0; 8]).unwrap(), 1);
+            assert!(!stream.has_input());
+            drop(there);
+            assert!(!stream.has_input());
+        });
     }
 }

@@ -31,8 +31,12 @@ pub(super) static SPEC: Spec = Spec {
 fn run(context: &mut Context<'_>, args: Args<'_>) -> Handled {
     let keys: Vec<&[u8]> = args.rest().collect();
     let mut found: Vec<Option<OldString>> = Vec::with_capacity(keys.len());
+    // Beyond this the reply is refused: then nothing more is copied.
+    let mut room = context.reply.room();
     let note = |_: usize, view: Option<View<'_>>| {
-        found.push(view.and_then(|view| view.string()).map(OldString::from));
+        let string = view.filter(|_| room > 0).and_then(|view| view.string()).map(OldString::from);
+        room = room.saturating_sub(string.as_ref().map_or(0, OldString::bytes));
+        found.push(string);
     };
     let engine = &context.ports.engine;
     if context.session.no_touch {
@@ -46,4 +50,35 @@ fn run(context: &mut Context<'_>, args: Args<'_>) -> Handled {
         reply_old(&mut context.reply, string.as_ref());
     }
     Ok(Outcome::Reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use crate::dispatch::testing::Harness;
+
+    #[test]
+    fn a_reply_over_the_output_limit_is_refused_and_ends_the_connection() {
+        let mut harness = Harness::new(crate::command::table());
+        harness.outside.output_buffer_limit_bytes.store(10_000, Ordering::Relaxed);
+        for length in [1_000, 20_000] {
+            let value = vec![b'x'; length];
+            harness.call_words(&[b"SET", b"k", &value]);
+            let fit = 9_000 / length;
+            let reply = harness
+                .call_words(&[&[b"MGET".as_slice()][..], &vec![b"k".as_slice(); fit.max(1)][..]].concat());
+            assert_eq!(reply.len() > 9_000, fit > 0, "{length}");
+            assert_eq!(harness.session.close, fit == 0, "{length}");
+            harness.session.close = false;
+            let reply =
+                harness.call_words(&[&[b"MGET".as_slice()][..], &vec![b"k".as_slice(); 1_000][..]].concat());
+            assert_eq!(reply, b"-ERR the reply is over client-output-buffer-limit\r\n");
+            assert!(harness.session.close);
+            harness.session.close = false;
+        }
+        let docs = [&[b"COMMAND".as_slice(), b"DOCS"][..], &vec![b"client".as_slice(); 100][..]].concat();
+        assert_eq!(harness.call_words(&docs), b"-ERR the reply is over client-output-buffer-limit\r\n");
+        assert!(harness.call("PING hello").ends_with(b"hello\r\n"));
+    }
 }

@@ -61,6 +61,17 @@ pub(super) enum OldString {
     Large(Arc<Vec<u8>>),
 }
 
+impl OldString {
+    /// The bytes of the string; of an integer, the most it has.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Integer(_) => "-9223372036854775808".len(),
+            Self::Small(bytes) => bytes.len(),
+            Self::Large(bytes) => bytes.len(),
+        }
+    }
+}
+
 impl From<StringView<'_>> for OldString {
     fn from(string: StringView<'_>) -> Self {
         match (string, string.shared()) {

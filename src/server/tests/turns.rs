@@ -70,6 +70,20 @@ fn a_client_that_never_reads_is_closed_and_others_are_served() {
 }
 
 #[test]
+fn a_client_that_never_reads_is_idle_too() {
+    let server = Running::start();
+    server.limits.query_buffer_bytes.store(100_000, Ordering::Relaxed);
+    server.limits.stall_ms.store(600_000, Ordering::Relaxed);
+    let mut client = server.connect();
+    client.0.set_write_timeout(Some(std::time::Duration::from_millis(50))).unwrap();
+    let block = b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n".repeat(1_000);
+    while client.0.write_all(&block).is_ok() {}
+    server.limits.idle_timeout_secs.store(10, Ordering::Relaxed);
+    server.clock.advance_micros(10_000_001);
+    until("it is closed", || server.registry.open_connections() == 0);
+}
+
+#[test]
 fn output_over_its_limit_closes() {
     let server = Running::start();
     server.limits.output_buffer_bytes.store(1_000_000, Ordering::Relaxed);
