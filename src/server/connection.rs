@@ -294,7 +294,7 @@ impl Connection {
             if self.peer_ended {
                 self.expect_end();
             }
-        } else if !ran && !waits && self.is_idle() && !(drained && self.stream.has_input()) {
+        } else if !ran && !waits && self.is_idle(drained) {
             tracing::debug!(client = %self.client().address, "closed an idle connection");
             return Err(Over);
         } else if is_stalled {
@@ -313,12 +313,16 @@ impl Connection {
         Ok(true)
     }
 
-    fn is_idle(&self) -> bool {
+    /// Whether nothing came for too long, and nothing has come that could run.
+    fn is_idle(&self, drained: bool) -> bool {
         let timeout_secs = self.worker.limits.idle_timeout_secs.load(Ordering::Relaxed);
-        timeout_secs > 0 && {
-            let now = self.worker.ports.clock.now();
-            now.micros_since(self.client().last_used()) > timeout_secs.saturating_mul(1_000_000)
+        if timeout_secs == 0 {
+            return false;
         }
+        let now = self.worker.ports.clock.now();
+        let is_over = now.micros_since(self.client().last_used()) > timeout_secs.saturating_mul(1_000_000);
+        let has_requests = is_over && drained && self.stream.has_input();
+        is_over && !has_requests
     }
 
     /// Shows what is held, where it changed from or to nothing.

@@ -30,6 +30,9 @@ fn run(context: &mut Context<'_>, args: Args<'_>) -> Handled {
     for command in chosen {
         context.reply.text(command.spec.name);
         write(&mut context.reply, command.spec);
+        if context.reply.is_over() {
+            break;
+        }
     }
     Ok(Outcome::Reply)
 }

@@ -29,6 +29,9 @@ fn run(context: &mut Context<'_>, args: Args<'_>) -> Handled {
             Some(command) => describe::write(&mut context.reply, command.spec),
             None => context.reply.null_array(),
         }
+        if context.reply.is_over() {
+            break;
+        }
     }
     Ok(Outcome::Reply)
 }
