@@ -152,7 +152,8 @@ impl Model {
                 let lacking = (full_at - now * count).max(0);
                 Seen {
                     used: div_up(lacking.min(self.maximum * period), *period),
-                    ahead: lacking > self.maximum * period,
+                    // A step back of up to a period leaves more lacking than there is, and is kept.
+                    ahead: lacking > (self.maximum + count) * period,
                 }
             }
             Kind::Aligned { windows, used } => {
@@ -207,8 +208,9 @@ impl Model {
         let most = i128::from(u64::MAX);
         match &mut self.kind {
             Kind::Rate { count, period, full_at } => {
-                let lacking = (*full_at - now * *count).max(0) + amount.min(self.maximum) * *period;
-                *full_at = now * *count + lacking.min(self.maximum * *period);
+                let lacking = (*full_at - now * *count).max(0);
+                let charged = lacking + amount.min(self.maximum) * *period;
+                *full_at = now * *count + charged.min(self.maximum * *period).max(lacking);
             }
             Kind::Aligned { windows, used } => add(used, windows.number(now), amount, most),
             Kind::Sliding { period, largest, used } => add(used, now / *period, amount, *largest),
