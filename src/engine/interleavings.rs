@@ -171,6 +171,27 @@ fn a_clock_that_moves_between_takes_admits_no_more_than_the_bound() {
 }
 
 #[test]
+fn a_thread_that_was_stopped_for_longer_than_a_period_frees_nothing() {
+    for text in ["RATE 1 PER 1s", "WINDOW 1 PER 1s FIXED", "WINDOW 1 PER 1s SLIDING", "WINDOW 1 PER 1s LOG"] {
+        check(move || {
+            let (list, _) =
+                crate::quota::limits(text.split(' ').map(str::as_bytes)).expect("the limit is right");
+            let limit = *list.first().expect("there is one");
+            let engine = Arc::new(Engine::new());
+            let stopped: Box<dyn Fn(&Engine) -> u64 + Send> = Box::new(move |engine| {
+                take(engine, &[limit], 1, START);
+                0
+            });
+            let later = START.plus_micros(5_000_000);
+            let running: Box<dyn Fn(&Engine) -> u64 + Send> =
+                Box::new(move |engine| (0..2).map(|_| take(engine, &[limit], 1, later)).sum());
+            let granted = together(&engine, vec![stopped, running]);
+            assert!(granted <= 1, "{text}: {granted}");
+        });
+    }
+}
+
+#[test]
 fn moving_a_key_in_both_directions_neither_loses_nor_doubles_it() {
     check(|| {
         let engine = Arc::new(Engine::new());

@@ -11,6 +11,7 @@ mod entry;
 mod flush;
 mod index;
 mod key;
+mod latest;
 mod limits;
 mod memory;
 mod prefetch;
@@ -48,6 +49,7 @@ pub use take::{Charge, TakeError};
 pub use throttle::ThrottleRefusal;
 pub use view::{StringView, View};
 
+use latest::LatestTime;
 use limits::LimitTable;
 use residency::Residency;
 use shards::Shards;
@@ -63,6 +65,7 @@ pub struct Engine {
     hasher: Hasher,
     limits: LimitTable,
     residency: Residency,
+    latest: LatestTime,
     expired_keys: AtomicU64,
 }
 
@@ -75,6 +78,7 @@ impl Engine {
             hasher: Hasher::default(),
             limits: LimitTable::default(),
             residency: Residency::complete(),
+            latest: LatestTime::new(),
             expired_keys: AtomicU64::new(0),
         }
     }

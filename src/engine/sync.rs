@@ -4,6 +4,8 @@
 mod real {
     use portable_atomic::{AtomicU128, Ordering};
 
+    pub(crate) use std::sync::atomic::AtomicU64;
+
     pub(crate) use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
     /// One 128-bit word that tells all of a small value, changed by compare-and-swap.
@@ -35,6 +37,8 @@ mod real {
 
 #[cfg(shuttle)]
 mod checked {
+    pub(crate) use shuttle::sync::atomic::AtomicU64;
+
     /// shuttle's lock with parking_lot's interface: a poisoned lock is a failed schedule already.
     pub(crate) struct RwLock<T>(shuttle::sync::RwLock<T>);
     pub(crate) type RwLockReadGuard<'a, T> = shuttle::sync::RwLockReadGuard<'a, T>;
@@ -90,6 +94,7 @@ mod checked {
 }
 
 #[cfg(shuttle)]
-pub(crate) use checked::{RwLock, RwLockReadGuard, RwLockWriteGuard, Word};
+pub(crate) use checked::{AtomicU64, RwLock, RwLockReadGuard, RwLockWriteGuard, Word};
 #[cfg(not(shuttle))]
-pub(crate) use real::{RwLock, RwLockReadGuard, RwLockWriteGuard, Word};
+pub(crate) use real::{AtomicU64, RwLock, RwLockReadGuard, RwLockWriteGuard, Word};
+pub(crate) use std::sync::atomic::Ordering;

@@ -53,6 +53,7 @@ impl Engine {
         now: Timestamp,
         cache: &mut SpanCache,
     ) -> Result<Verdict, TakeError> {
+        self.latest.advance(now);
         if let [charge] = charges
             && let Some(id) = charge.limit.id
         {
@@ -62,11 +63,33 @@ impl Engine {
                 let entry = table.entry(slot);
                 if matches!(entry.value, Value::Quota(known) if known == id) {
                     entry.touch(now);
-                    return Ok(take_by_swapping(entry, charge, mode, now, cache));
+                    return Ok(self.take_by_swapping(entry, charge, mode, now, cache));
                 }
             }
         }
         self.take_exclusively(database, subject, charges, mode, now, cache)
+    }
+
+    /// Decides on the word as it is and swaps it, again if another thread was faster.
+    #[inline]
+    fn take_by_swapping(
+        &self,
+        entry: &Entry,
+        charge: &Charge,
+        mode: Mode,
+        now: Timestamp,
+        cache: &mut SpanCache,
+    ) -> Verdict {
+        let mut word = entry.word.load();
+        loop {
+            let now = self.latest.not_before(now);
+            let (next, verdict) = take_word(&charge.limit.limit.rule, word, charge.amount, mode, now, cache);
+            let Some(next) = next else { return verdict };
+            match entry.word.compare_exchange(word, next) {
+                Ok(()) => return verdict,
+                Err(changed) => word = changed,
+            }
+        }
     }
 
     /// First use of a subject, several limits, a limit that does not fit a word, a changed maximum.
@@ -80,28 +103,11 @@ impl Engine {
         now: Timestamp,
         cache: &mut SpanCache,
     ) -> Result<Verdict, TakeError> {
-        let taken = self.edit(database, subject, now, |slot| take_in(slot, charges, mode, now, cache));
+        let taken = self.edit(database, subject, now, |slot| {
+            let now = self.latest.not_before(now);
+            take_in(slot, charges, mode, now, cache)
+        });
         taken.unwrap_or_else(|missing| Err(TakeError::Missing(missing)))
-    }
-}
-
-/// Decides on the word as it is and swaps it, again if another thread was faster.
-#[inline]
-fn take_by_swapping(
-    entry: &Entry,
-    charge: &Charge,
-    mode: Mode,
-    now: Timestamp,
-    cache: &mut SpanCache,
-) -> Verdict {
-    let mut word = entry.word.load();
-    loop {
-        let (next, verdict) = take_word(&charge.limit.limit.rule, word, charge.amount, mode, now, cache);
-        let Some(next) = next else { return verdict };
-        match entry.word.compare_exchange(word, next) {
-            Ok(()) => return verdict,
-            Err(changed) => word = changed,
-        }
     }
 }
 
