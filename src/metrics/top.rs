@@ -5,9 +5,15 @@
 //! total / capacity is among them.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher as _;
+
+use hashbrown::HashTable;
 
 /// Subjects counted per thread: every subject with over 0.4 % of the calls is found, in some 30 KiB.
 const CAPACITY: usize = 256;
+
+/// Capacity for a subject that its place keeps when a shorter one follows: a few long subjects must not stay for ever.
+const KEPT_BYTES: usize = 128;
 
 /// A subject with its count.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,51 +28,129 @@ pub struct Heavy {
     pub error: u64,
 }
 
-/// Counts the heaviest subjects.
+/// Counts the heaviest subjects. A turn that takes counts one, so neither finding a subject nor replacing the lightest
+/// looks at all of them.
 #[derive(Clone, Debug, Default)]
 pub struct TopSubjects {
-    counts: HashMap<(u8, Box<[u8]>), Counted, foldhash::fast::RandomState>,
+    /// The subjects, each in a place of its own.
+    places: Vec<Counted>,
+    /// Places by the hash of their subjects.
+    by_subject: HashTable<usize>,
+    /// Places as a binary heap, the lightest first: no place's count is above its children's, at twice its position and behind.
+    heap: Vec<usize>,
+    hashing: foldhash::fast::RandomState,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Counted {
+    database: u8,
+    subject: Vec<u8>,
+    hash: u64,
     count: u64,
     error: u64,
+    /// Where in the heap its place is.
+    position: usize,
 }
 
 impl TopSubjects {
-    /// Counts `weight` for a subject. Called at most once a turn for each sort of count, so looking for the lightest one by
-    /// one is cheap enough.
+    /// Counts `weight` for a subject.
     pub fn count(&mut self, database: u8, subject: &[u8], weight: u64) {
-        let key = (database, Box::from(subject));
-        if let Some(counted) = self.counts.get_mut(&key) {
-            counted.count += weight;
-            return;
+        let hash = self.hashing.hash_one((database, subject));
+        let is_it = |&place: &usize| {
+            let counted = &self.places[place];
+            counted.database == database && counted.subject == subject
+        };
+        if let Some(&place) = self.by_subject.find(hash, is_it) {
+            self.places[place].count += weight;
+            self.move_down(self.places[place].position);
+        } else if self.places.len() < CAPACITY {
+            self.add(Counted {
+                database,
+                subject: subject.into(),
+                hash,
+                count: weight,
+                error: 0,
+                position: 0,
+            });
+        } else {
+            self.replace_lightest(database, subject, hash, weight);
         }
-        let mut inherited = 0;
-        if self.counts.len() >= CAPACITY {
-            let lightest = self.counts.iter().min_by_key(|(_, counted)| counted.count);
-            if let Some((lightest, counted)) = lightest.map(|(key, counted)| (key.clone(), *counted)) {
-                inherited = counted.count;
-                self.counts.remove(&lightest);
+    }
+
+    fn add(&mut self, mut counted: Counted) {
+        let place = self.places.len();
+        counted.position = place;
+        let places = &self.places;
+        self.by_subject.insert_unique(counted.hash, place, |&place| places[place].hash);
+        self.places.push(counted);
+        self.heap.push(place);
+        self.move_up(place);
+    }
+
+    fn replace_lightest(&mut self, database: u8, subject: &[u8], hash: u64, weight: u64) {
+        let place = self.heap[0];
+        if let Ok(entry) = self.by_subject.find_entry(self.places[place].hash, |&other| other == place) {
+            entry.remove();
+        }
+        let counted = &mut self.places[place];
+        counted.database = database;
+        counted.subject.clear();
+        counted.subject.extend_from_slice(subject);
+        counted.subject.shrink_to(KEPT_BYTES);
+        counted.hash = hash;
+        counted.error = counted.count;
+        counted.count += weight;
+        let places = &self.places;
+        self.by_subject.insert_unique(hash, place, |&place| places[place].hash);
+        self.move_down(0);
+    }
+
+    fn weight_at(&self, position: usize) -> u64 {
+        self.places[self.heap[position]].count
+    }
+
+    fn swap(&mut self, one: usize, other: usize) {
+        self.heap.swap(one, other);
+        self.places[self.heap[one]].position = one;
+        self.places[self.heap[other]].position = other;
+    }
+
+    /// Restores the heap's order after the count at `position` grew.
+    fn move_down(&mut self, mut position: usize) {
+        loop {
+            let children = 2 * position + 1..(2 * position + 3).min(self.heap.len());
+            let Some(lighter) = children.min_by_key(|&child| self.weight_at(child)) else { return };
+            if self.weight_at(position) <= self.weight_at(lighter) {
+                return;
             }
+            self.swap(position, lighter);
+            position = lighter;
         }
-        self.counts.insert(key, Counted { count: inherited + weight, error: inherited });
+    }
+
+    /// Restores the heap's order after a count was put at `position`.
+    fn move_up(&mut self, mut position: usize) {
+        while position > 0 && self.weight_at((position - 1) / 2) > self.weight_at(position) {
+            self.swap(position, (position - 1) / 2);
+            position = (position - 1) / 2;
+        }
     }
 
     /// The `count` heaviest of several, heaviest first; counts of one subject are added.
     #[must_use]
     pub fn merged(tops: impl Iterator<Item = Self>, count: usize) -> Vec<Heavy> {
-        let mut sums: HashMap<(u8, Box<[u8]>), Counted> = HashMap::new();
-        for (key, counted) in tops.flat_map(|top| top.counts) {
-            let sum = sums.entry(key).or_default();
-            sum.count += counted.count;
-            sum.error += counted.error;
+        let mut sums: HashMap<_, Heavy> = HashMap::new();
+        for Counted { database, subject, count, error, .. } in tops.flat_map(|top| top.places) {
+            let sum = sums.entry((database, subject.clone())).or_insert_with(|| Heavy {
+                database,
+                subject: subject.into(),
+                count: 0,
+                error: 0,
+            });
+            sum.count += count;
+            sum.error += error;
         }
-        let mut all: Vec<Heavy> = sums
-            .into_iter()
-            .map(|((database, subject), Counted { count, error })| Heavy { database, subject, count, error })
-            .collect();
+        let mut all: Vec<Heavy> = sums.into_values().collect();
         all.sort_by(|one, other| other.count.cmp(&one.count).then_with(|| one.subject.cmp(&other.subject)));
         all.truncate(count);
         all
@@ -86,6 +170,38 @@ mod tests {
         let heavy = TopSubjects::merged([top.clone(), top].into_iter(), 2);
         assert_eq!(heavy.iter().map(|heavy| heavy.count).collect::<Vec<_>>(), [14, 6]);
         assert_eq!(&*heavy[0].subject, b"b");
+    }
+
+    #[test]
+    fn the_lightest_is_what_leaves() {
+        // Against the plain form of the algorithm, with its choice among equally light ones.
+        let mut top = TopSubjects::default();
+        let mut total = 0;
+        let mut random = 0x9E37_79B9_7F4A_7C15_u64;
+        for _ in 0..50_000 {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let (subject, weight) = (random % 700 * (random >> 20 & 1), 1 + (random >> 40) % 5);
+            let known = top.places.iter().any(|counted| counted.subject == subject.to_le_bytes());
+            let lightest = top.places.iter().map(|counted| counted.count).min();
+            let inherited = if known || top.places.len() < CAPACITY { 0 } else { lightest.unwrap() };
+            top.count(0, &subject.to_le_bytes(), weight);
+            total += weight;
+            let counted = top.places.iter().find(|counted| counted.subject == subject.to_le_bytes()).unwrap();
+            assert!(known || (counted.count, counted.error) == (inherited + weight, inherited));
+            assert_eq!(top.by_subject.len(), top.places.len());
+            let positions = (0..top.heap.len()).all(|at| top.places[top.heap[at]].position == at);
+            assert!(
+                positions && (1..top.heap.len()).all(|at| top.weight_at((at - 1) / 2) <= top.weight_at(at))
+            );
+        }
+        // What leaves hands its count on, so nothing is lost or doubled.
+        assert_eq!(top.places.iter().map(|counted| counted.count).sum::<u64>(), total);
+        let mut subjects: Vec<_> = top.places.iter().map(|counted| counted.subject.clone()).collect();
+        subjects.sort();
+        subjects.dedup();
+        assert_eq!(subjects.len(), CAPACITY);
     }
 
     #[test]
