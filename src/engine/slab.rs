@@ -15,7 +15,10 @@ pub(super) struct Slab {
     tally: Box<Tally>,
 }
 
-type Chunk = [Entry; CHUNK_ENTRIES as usize];
+/// Aligned to a page of memory: mimalloc then has blocks of exactly this size, while it rounds what is aligned to a cache line up
+/// to the next of its sizes, a quarter more.
+#[repr(align(4096))]
+struct Chunk([Entry; CHUNK_ENTRIES as usize]);
 
 /// What is known of the entries together.
 #[derive(Default)]
@@ -56,13 +59,13 @@ impl Slab {
     #[inline]
     pub(super) fn entry(&self, slot: u32) -> &Entry {
         let chunk = self.chunks[index(slot / CHUNK_ENTRIES)].as_ref();
-        &chunk.expect("a used slot has its chunk")[index(slot % CHUNK_ENTRIES)]
+        &chunk.expect("a used slot has its chunk").0[index(slot % CHUNK_ENTRIES)]
     }
 
     /// Changes the entry at `slot`, which must hold one, under an exclusive guard.
     pub(super) fn change<R>(&mut self, slot: u32, change: impl FnOnce(&mut Entry) -> R) -> R {
         let chunk = self.chunks[index(slot / CHUNK_ENTRIES)].as_mut();
-        let entry = &mut chunk.expect("a used slot has its chunk")[index(slot % CHUNK_ENTRIES)];
+        let entry = &mut chunk.expect("a used slot has its chunk").0[index(slot % CHUNK_ENTRIES)];
         self.tally.leave(entry);
         let result = change(entry);
         self.tally.enter(entry);
@@ -86,7 +89,7 @@ impl Slab {
         let used = &mut tally.used[index(number)];
         let place = (!*used).trailing_zeros();
         let chunk = self.chunks[index(number)].get_or_insert_with(vacant_chunk);
-        chunk[index(place)] = entry;
+        chunk.0[index(place)] = entry;
         *used |= 1 << place;
         if *used == u128::MAX {
             tally.with_room.pop();
@@ -99,7 +102,7 @@ impl Slab {
     pub(super) fn remove(&mut self, slot: u32) -> Entry {
         let number = slot / CHUNK_ENTRIES;
         let chunk = &mut self.chunks[index(number)];
-        let place = &mut chunk.as_mut().expect("a used slot has its chunk")[index(slot % CHUNK_ENTRIES)];
+        let place = &mut chunk.as_mut().expect("a used slot has its chunk").0[index(slot % CHUNK_ENTRIES)];
         let entry = std::mem::replace(place, Entry::vacant());
         let tally = &mut *self.tally;
         tally.leave(&entry);
@@ -153,10 +156,8 @@ impl Tally {
     }
 }
 
-/// Made in a vector, since a chunk on the stack is copied in unoptimized builds.
 fn vacant_chunk() -> Box<Chunk> {
-    let entries: Box<[Entry]> = (0..CHUNK_ENTRIES).map(|_| Entry::vacant()).collect();
-    entries.try_into().unwrap_or_else(|_| unreachable!("it was made with a chunk's number of entries"))
+    Box::new(Chunk(std::array::from_fn(|_| Entry::vacant())))
 }
 
 #[inline]
