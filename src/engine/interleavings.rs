@@ -128,7 +128,8 @@ fn the_sweep_removes_nothing_that_was_used_again() {
     check(|| {
         let engine = Arc::new(Engine::new());
         take(&engine, &[rate(1, 1, 1)], 1, START);
-        let later = START.plus_micros(1_000_000);
+        // Fresh again, and unused for so long that the sweep takes it away.
+        let later = START.plus_micros(2_000_000);
         let sweep: Box<dyn Fn(&Engine) -> u64 + Send> = Box::new(move |engine| {
             engine.sweep(&mut SweepCursor::default(), 10, later, &mut SpanCache::default());
             0

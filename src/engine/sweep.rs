@@ -33,6 +33,10 @@ pub struct SweepReport {
 /// Entries looked at under one guard: some 10 us, the longest a take should wait for the sweep.
 const ENTRIES_UNDER_GUARD: usize = 256;
 
+/// Seconds a quota state that equals a fresh one is kept after its last use: a limit that refills within milliseconds is fresh
+/// between any two calls, and removing and making its entry each time costs three times the take.
+const FRESH_SECS: u64 = 2;
+
 /// Seconds a mark that a key is absent is kept after its last use.
 const KNOWN_ABSENT_SECS: u64 = 60;
 
@@ -117,7 +121,8 @@ impl Engine {
             Value::KnownAbsent => entry.idle_secs(now) > KNOWN_ABSENT_SECS,
             Value::Integer | Value::Text(_) => entry.is_expired(now),
             Value::Throttle | Value::Quota(_) | Value::Quotas(_) => {
-                matches!(entry.fresh_at(&self.limits, cache), Freshness::At(time) if time <= now)
+                entry.idle_secs(now) >= FRESH_SECS
+                    && matches!(entry.fresh_at(&self.limits, cache), Freshness::At(time) if time <= now)
             }
         }
     }

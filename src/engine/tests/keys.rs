@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use super::{START, get, set};
 use crate::clock::Timestamp;
 use crate::engine::value::Content;
-use crate::engine::{AddError, Cursor, Engine, Expiry, Missing, MissingKey, SweepCursor};
-use crate::quota::SpanCache;
+use crate::engine::{AddError, Charge, Cursor, Engine, Expiry, Missing, MissingKey, SweepCursor};
+use crate::quota::{Limit, Mode, Period, Rule, SpanCache, Unit};
 
 fn at_millis(millis: u64) -> Timestamp {
     START.plus_micros(millis * 1_000)
@@ -65,6 +65,20 @@ fn an_expired_key_is_absent_at_its_millisecond_and_swept_later() {
     let report = engine.sweep(&mut cursor, 10_000, at_millis(10), &mut cache);
     assert_eq!((report.removed, report.wrapped), (1_000, true));
     assert_eq!((engine.len(0), engine.expired_keys()), (1, 1_000));
+}
+
+#[test]
+fn a_quota_that_is_fresh_between_two_calls_is_not_swept_between_them() {
+    let engine = Engine::new();
+    let rule = Rule::rate(1_000, Period::from_secs(1).unwrap(), None).unwrap();
+    let limit = engine.number(&Limit { unit: Unit::REQUESTS, rule });
+    let mut cache = SpanCache::default();
+    let charges = [Charge { limit, amount: 1 }];
+    engine.take(0, b"subject", &charges, Mode::Exact, START, &mut cache).unwrap();
+    let removed = |millis| {
+        engine.sweep(&mut SweepCursor::default(), 100, at_millis(millis), &mut SpanCache::default()).removed
+    };
+    assert_eq!((removed(1), removed(999), removed(2_000), removed(2_001)), (0, 0, 1, 0));
 }
 
 #[test]
