@@ -122,11 +122,17 @@ impl Executor {
         session.client.note_turn(turn.now, turn.last_command);
     }
 
+    /// The command that a request names, a container for its subcommands.
+    #[inline]
+    #[must_use]
+    pub fn command(&self, request: Request<'_>) -> Option<Command> {
+        self.ports.commands.find(request.name())
+    }
+
     /// Begins to load what a request that is run soon will touch: its first key's part of the index.
     #[inline]
     #[must_use]
-    pub fn look_ahead(&self, session: &Session, request: Request<'_>) -> Option<Ahead> {
-        let command = self.ports.commands.find(request.name())?;
+    pub fn look_ahead(&self, session: &Session, request: Request<'_>, command: Command) -> Option<Ahead> {
         let key = request.get(command.spec.keys.first).filter(|_| command.spec.keys != Keys::NONE)?;
         Some(self.ports.engine.look_ahead(session.database, key))
     }
@@ -144,11 +150,24 @@ impl Executor {
         request: Request<'_>,
         output: &mut Vec<u8>,
     ) -> Execution {
+        let command = self.command(request);
+        self.execute_as(session, request, command, output)
+    }
+
+    /// As [`execute`](Self::execute) for a request whose command was looked up already.
+    #[inline]
+    pub fn execute_as(
+        &mut self,
+        session: &mut Session,
+        request: Request<'_>,
+        command: Option<Command>,
+        output: &mut Vec<u8>,
+    ) -> Execution {
         if session.replies == ReplyMode::SkipNext {
             session.replies = ReplyMode::SkipThis;
         }
         let start = output.len();
-        let execution = match self.find(session, request) {
+        let execution = match self.find(session, request, command) {
             Ok(found) => self.run(session, request, found, output),
             Err(refusal) => {
                 write_error(output, session.protocol, &refusal);
@@ -164,14 +183,15 @@ impl Executor {
         execution
     }
 
-    /// The command of a request and where its arguments begin.
+    /// The command or subcommand that a request runs, and where its arguments begin.
     #[inline]
     fn find(
         &mut self,
         session: &mut Session,
         request: Request<'_>,
+        command: Option<Command>,
     ) -> Result<(Command, usize), CommandError> {
-        let Some(command) = self.ports.commands.find(request.name()) else {
+        let Some(command) = command else {
             self.scratch.metrics.unknown_commands.add(1);
             return Err(unknown(session, request));
         };

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::Engine;
 use super::entry::{Expiry, Value};
+use super::limits::LimitId;
 use super::residency::{Lookup, Missing, MissingKey};
 use super::shards::Place;
 use super::sync::RwLockWriteGuard;
@@ -297,6 +298,15 @@ impl<'t> Slot<'t> {
             return self.remove().and_then(|(content, _)| content.into_text());
         }
         let (value, word) = stored(content, expiry, &self.engine.limits);
+        self.store(value, word)
+    }
+
+    /// Puts the state of one limit that is numbered already under the key.
+    pub(super) fn put_quota(&mut self, limit: LimitId, word: u128) {
+        self.store(Value::Quota(limit), word);
+    }
+
+    fn store(&mut self, value: Value, word: u128) -> Option<Text> {
         match self.found {
             Some(slot) => match self.table.replace(slot, value, word) {
                 Value::Text(text) => Some(*text),

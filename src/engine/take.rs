@@ -128,14 +128,14 @@ fn take_in(
         Some(_) => return Err(TakeError::WrongType),
     };
     if let [charge] = charges
-        && charge.limit.id.is_some()
+        && let Some(id) = charge.limit.id
         && charge.limit.limit.rule.is_word()
         && known.is_none_or(|(limit, _)| limit.slot_key() == charge.limit.limit.slot_key())
     {
         let word = known.map_or(0, |(_, word)| word);
         let (next, verdict) = take_word(&charge.limit.limit.rule, word, charge.amount, mode, now, cache);
         if let Some(next) = next {
-            slot.put(Content::Quota(charge.limit.limit, next), Expiry::NEVER);
+            slot.put_quota(id, next);
         }
         return Ok(verdict);
     }

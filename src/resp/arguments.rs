@@ -3,8 +3,8 @@
 use std::fmt;
 use std::ops::Range;
 
-/// How many arguments are kept inside the parser itself. Nearly every request has fewer.
-const INLINE_SPANS: usize = 16;
+/// How many arguments are kept inside the parser itself: those of a take with four limits, and nearly every request has fewer.
+const INLINE_SPANS: usize = 24;
 
 /// How many spans may stay allocated from one request to the next.
 const KEPT_SPANS: usize = 1024;

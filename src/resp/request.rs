@@ -27,7 +27,7 @@ enum Stage {
 
 /// Reads one request after the other from a buffer that grows at its end and is consumed at its beginning.
 ///
-/// A parser is small, holds no heap memory for requests of up to 16 arguments, and is cheap to make; where a request
+/// A parser is small, holds no heap memory for requests of up to 24 arguments, and is cheap to make; where a request
 /// is incomplete it remembers how far it came, so no byte is looked at more than a few times however it arrives.
 #[derive(Debug)]
 pub struct RequestParser {
@@ -79,6 +79,13 @@ impl RequestParser {
                 {
                     self.pending = u32::from(digit - b'0');
                     self.position = 4;
+                    return self.parse_bulks(buffer, limits);
+                }
+                &[b'*', tens @ b'1'..=b'9', digit @ b'0'..=b'9', b'\r', b'\n', ..]
+                    if u32::from(tens - b'0') * 10 + u32::from(digit - b'0') <= limits.max_arguments =>
+                {
+                    self.pending = u32::from(tens - b'0') * 10 + u32::from(digit - b'0');
+                    self.position = 5;
                     return self.parse_bulks(buffer, limits);
                 }
                 [b'*', ..] => self.stage = Stage::Count,

@@ -8,7 +8,7 @@ use super::limits::ConnectionLimits;
 use super::scout::Scout;
 use crate::clock::Timestamp;
 use crate::dispatch::execute::{Execution, write_error};
-use crate::dispatch::{Answer, CommandError, Executor, Outcome, ReplyMode, Session};
+use crate::dispatch::{Answer, Command, CommandError, Executor, Outcome, ReplyMode, Session};
 use crate::resp::{Request, RequestLimits, RequestParser};
 
 /// Requests after which other connections have a turn: some 0.1 ms of counters, and more than a client's usual pipeline.
@@ -86,7 +86,7 @@ impl Conversation {
 
 impl Runner {
     pub(super) fn new(executor: Executor) -> Self {
-        Self { executor, output: Vec::new(), scout: Scout::new(), replies_end: 0 }
+        Self { executor, output: Vec::new(), scout: Scout::default(), replies_end: 0 }
     }
 
     /// Runs the requests at the beginning of `bytes`. `output` then holds what can be written at once; replies behind
@@ -103,31 +103,41 @@ impl Runner {
         let limits = limits.requests();
         let mut now = None;
         let mut turn = Turn { consumed: 0, end: TurnEnd::Capped };
-        // Up to where requests were looked at before their turn.
-        let mut scouted = 0;
+        // Out of the way while requests that lie in it run; after a panic it is made anew.
+        let mut scout = std::mem::take(&mut self.scout);
+        scout.forget();
         for _ in 0..MAX_REQUESTS_PER_TURN {
             let rest = &bytes[turn.consumed..];
             let limits = self.limits(&conversation.session, &limits);
-            let length = match conversation.parser.parse(rest, limits) {
-                Ok(Some(length)) => length,
-                Ok(None) => {
-                    turn.end = TurnEnd::Incomplete;
-                    break;
-                }
-                Err(error) => {
-                    self.refuse(conversation, &error.to_string());
-                    turn.end = TurnEnd::Close;
-                    break;
-                }
+            if std::ptr::eq(limits, &RequestLimits::UNAUTHENTICATED) {
+                scout.forget();
+            }
+            let (length, scouted) = match scout.take(rest) {
+                Some((length, request, command)) => (length, Some((request, command))),
+                None => match conversation.parser.parse(rest, limits) {
+                    Ok(Some(length)) => (length, None),
+                    Ok(None) => {
+                        turn.end = TurnEnd::Incomplete;
+                        break;
+                    }
+                    Err(error) => {
+                        self.refuse(conversation, &error.to_string());
+                        turn.end = TurnEnd::Close;
+                        break;
+                    }
+                },
             };
             let now = *now.get_or_insert_with(|| self.executor.begin_turn());
-            let next = turn.consumed + length;
-            if next >= scouted && next < bytes.len() {
-                scouted =
-                    next + self.scout.look(&self.executor, &conversation.session, &bytes[next..], limits);
-                scouted = scouted.max(next + 1);
-            }
-            match self.step(conversation, rest, now, context) {
+            let step = match scouted {
+                Some((request, command)) => {
+                    self.step(conversation, Next::Scouted(request, command), now, context)
+                }
+                None => {
+                    scout.look(&self.executor, &conversation.session, &rest[length..], limits);
+                    self.step(conversation, Next::Own(rest), now, context)
+                }
+            };
+            match step {
                 Step::Done => turn.consumed += length,
                 Step::Again => {
                     turn.end = TurnEnd::Held;
@@ -147,6 +157,7 @@ impl Runner {
                 break;
             }
         }
+        self.scout = scout;
         if now.is_some() {
             self.executor.end_turn(&conversation.session);
         }
@@ -162,12 +173,12 @@ impl Runner {
         }
     }
 
-    /// Runs the request that the parser just completed.
+    /// Runs one request.
     #[inline]
     fn step(
         &mut self,
         conversation: &mut Conversation,
-        bytes: &[u8],
+        next: Next<'_>,
         now: Timestamp,
         context: &mut Context<'_>,
     ) -> Step {
@@ -180,11 +191,18 @@ impl Runner {
             }
             return Step::Done;
         }
-        let request: Request<'_> = conversation.parser.request(bytes);
+        let (request, command) = match next {
+            Next::Scouted(request, command) => (request, command),
+            Next::Own(bytes) => {
+                let request = conversation.parser.request(bytes);
+                (request, if request.is_empty() { None } else { self.executor.command(request) })
+            }
+        };
         if request.is_empty() {
             return Step::Done;
         }
-        let execution = self.executor.execute(&mut conversation.session, request, &mut self.output);
+        let execution =
+            self.executor.execute_as(&mut conversation.session, request, command, &mut self.output);
         if let Execution::Done(Outcome::Reply) = execution {
             self.note_reply(conversation);
             return Step::Done;
@@ -284,6 +302,15 @@ impl Runner {
         self.replies_end = self.output.len();
         &self.output
     }
+}
+
+/// The request to run.
+#[derive(Clone, Copy)]
+enum Next<'a> {
+    /// The one that the connection's parser just found complete, at the beginning of these bytes.
+    Own(&'a [u8]),
+    /// One that was read ahead, with its command.
+    Scouted(Request<'a>, Option<Command>),
 }
 
 enum Step {
