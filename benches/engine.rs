@@ -18,6 +18,8 @@ use quotad::clock::Timestamp;
 use quotad::engine::{Charge, Engine};
 use quotad::quota::{Limit, Mode, Period, Rule, SpanCache, Throttle, Unit};
 
+use smallvec::SmallVec;
+
 use contestants::{Dash, Map, Mutexes};
 
 /// 2026-11-20, 12:00:00 UTC.
@@ -28,6 +30,9 @@ const START: Timestamp = Timestamp::from_millis(1_795_176_000_000);
 const UNITS_PER_SECOND: u64 = 1_000_000_000;
 
 const DATABASE: u8 = 0;
+
+/// Keys of a turn whose lines are loaded ahead of their commands, as the server does.
+const KEYS_AHEAD: usize = 16;
 
 type Key = [u8; 16];
 
@@ -55,7 +60,6 @@ fn shuffled_keys(count: usize) -> Vec<Key> {
 }
 
 /// Time of `iterations` operations on each of `threads` threads, from when all are ready to when the last is done.
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 fn on_threads(
     threads: usize,
     keys: &[Key],
@@ -71,8 +75,14 @@ fn on_threads(
             operation(key, now, &mut cache);
         }
     };
+    span_of(threads, keys.len(), walk)
+}
+
+/// Time from when all threads are ready to when the last is done; each walks from a place of its own.
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+fn span_of(threads: usize, keys: usize, walk: impl Fn(usize) + Sync) -> Duration {
     let ready = Barrier::new(threads);
-    let parts: Vec<usize> = (0..threads).map(|thread| thread * keys.len() / threads).collect();
+    let parts: Vec<usize> = (0..threads).map(|thread| thread * keys / threads).collect();
     let spans = std::thread::scope(|scope| {
         let run = |begin| {
             let (ready, walk) = (&ready, &walk);
@@ -132,6 +142,36 @@ fn quotad(group: &mut BenchmarkGroup<'_, WallTime>, keys: &[Key]) {
         let taken = engine.take(DATABASE, key, &charges, Mode::Exact, now, cache);
         black_box(taken.expect("every key is a subject"));
     });
+    take_ahead(group, keys, &engine, &charges);
+}
+
+/// Takes on keys whose lines are loaded ahead, as in a turn of a pipeline: a walk goes from one turn's keys to the next.
+fn take_ahead(group: &mut BenchmarkGroup<'_, WallTime>, keys: &[Key], engine: &Engine, charges: &[Charge]) {
+    let turns: Vec<&[Key]> = keys.chunks(KEYS_AHEAD).collect();
+    let walk = |begin: usize, iterations: u64| {
+        let mut cache = SpanCache::default();
+        let mut now = START;
+        let mut left = iterations;
+        for turn in turns.iter().cycle().skip(begin / KEYS_AHEAD) {
+            let ahead: SmallVec<[_; KEYS_AHEAD]> =
+                turn.iter().map(|key| engine.look_ahead(DATABASE, key)).collect();
+            ahead.into_iter().for_each(|ahead| engine.look_closer(ahead));
+            for key in *turn {
+                if left == 0 {
+                    return;
+                }
+                left -= 1;
+                now = now.plus_micros(1);
+                let taken = engine.take(DATABASE, key, charges, Mode::Exact, now, &mut cache);
+                black_box(taken.expect("every key is a subject"));
+            }
+        }
+    };
+    for threads in [1, 2] {
+        group.bench_function(format!("take_ahead/{threads}"), |bencher| {
+            bencher.iter_custom(|iterations| span_of(threads, keys.len(), |begin| walk(begin, iterations)));
+        });
+    }
 }
 
 fn others(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, keys: &[Key], map: &impl Map) {

@@ -1,4 +1,5 @@
-//! The floor: a bare epoll loop on one thread that finds where requests end and answers `:1` to each.
+//! The floor: a bare epoll loop on one thread that finds where requests end and answers `:1`, or an array as long as a
+//! verdict where the request has as many words as CL.THROTTLE or QUOTA.TAKE.
 //!
 //! No server can spend less on a request, so what one spends above this is what its commands cost. One read and one
 //! write per readable event, as a turn of quotad has.
@@ -20,7 +21,15 @@ const MAX_EVENTS: usize = 256;
 /// The listener's mark among the events; connections count from 1.
 const LISTENER: u64 = 0;
 
-const REPLY: &[u8] = b":1\r\n";
+/// What INCR and all short requests are answered.
+const INTEGER: &[u8] = b":1\r\n";
+
+/// What a request of CL.THROTTLE's length is answered.
+const THROTTLE_WORDS: usize = 6;
+const THROTTLE_REPLY: &[u8] = b"*5\r\n:0\r\n:16\r\n:15\r\n:-1\r\n:2\r\n";
+
+/// What longer ones are answered.
+const TAKE_REPLY: &[u8] = b"*8\r\n:1\r\n:1\r\n:14\r\n:0\r\n:2000\r\n$17\r\nrequests:rate:60s\r\n:0\r\n:0\r\n";
 
 struct Connection {
     stream: TcpStream,
@@ -73,8 +82,12 @@ fn turn(connection: &mut Connection, output: &mut Vec<u8>) -> bool {
     }
     output.clear();
     let mut begin = 0;
-    while let Some(length) = request_length(&connection.buffer[begin..connection.filled]) {
-        output.extend_from_slice(REPLY);
+    while let Some((words, length)) = request(&connection.buffer[begin..connection.filled]) {
+        output.extend_from_slice(match words {
+            0..THROTTLE_WORDS => INTEGER,
+            THROTTLE_WORDS => THROTTLE_REPLY,
+            _ => TAKE_REPLY,
+        });
         begin += length;
     }
     connection.buffer.copy_within(begin..connection.filled, 0);
@@ -82,14 +95,14 @@ fn turn(connection: &mut Connection, output: &mut Vec<u8>) -> bool {
     output.is_empty() || connection.stream.write_all(output).is_ok()
 }
 
-/// The length of the array of bulk strings that `bytes` begin with; `None` while it is not whole.
-fn request_length(bytes: &[u8]) -> Option<usize> {
-    let (count, mut at) = header(bytes, 0)?;
-    for _ in 0..count {
+/// Words and length of the array of bulk strings that `bytes` begin with; `None` while it is not whole.
+fn request(bytes: &[u8]) -> Option<(usize, usize)> {
+    let (words, mut at) = header(bytes, 0)?;
+    for _ in 0..words {
         let (length, begin) = header(bytes, at)?;
         at = begin + length + 2;
     }
-    (at <= bytes.len()).then_some(at)
+    (at <= bytes.len()).then_some((words, at))
 }
 
 /// The number of a line like `*3` or `$16` at `at`, and where the next line begins.

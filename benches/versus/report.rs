@@ -87,21 +87,25 @@ fn print_targets(figures: &Figures) {
     println!("{:<72} {:>8} {:>10}  verdict", "target", "figure", "allowed");
     for target in TARGETS {
         let Some(figure) = figure_of(figures, target) else { continue };
-        let (sign, bound, is_met) = match target.bound {
-            Bound::AtMost(bound) => ("<=", bound, figure <= bound),
-            Bound::AtLeast(bound) => (">=", bound, figure >= bound),
+        let (allowed, verdict) = match target.bound {
+            Bound::Told => (String::new(), "told".to_owned()),
+            Bound::AtMost(bound) => {
+                (format!("<= {bound:.2}"), judge(figure <= bound, figure, bound, "allowed"))
+            }
+            Bound::AtLeast(bound) => {
+                (format!(">= {bound:.2}"), judge(figure >= bound, figure, bound, "wanted"))
+            }
         };
-        let verdict = match target.bound {
-            _ if is_met => "met".to_owned(),
-            Bound::AtMost(_) => format!("{figure:.2} of {bound:.2} allowed"),
-            Bound::AtLeast(_) => format!("{figure:.2} of {bound:.2} wanted"),
-        };
-        println!("{:<72} {figure:>8.2} {sign:>3} {bound:>6.2}  {verdict}", target.text);
+        println!("{:<72} {figure:>8.2} {allowed:>10}  {verdict}", target.text);
     }
     let absent = TARGETS.iter().filter(|target| figure_of(figures, target).is_none()).count();
     if absent > 0 {
         println!("{absent} of {} targets not measured in this run", TARGETS.len());
     }
+}
+
+fn judge(is_met: bool, figure: f64, bound: f64, word: &str) -> String {
+    if is_met { "met".to_owned() } else { format!("{figure:.2} of {bound:.2} {word}") }
 }
 
 /// The target's figure, or its ratio round by round; `None` when it was not measured.

@@ -5,6 +5,8 @@
 pub enum Bound {
     AtMost(f64),
     AtLeast(f64),
+    /// No bound: it tells what part of another figure lies outside of quotad.
+    Told,
 }
 
 /// One figure with its bound.
@@ -32,7 +34,7 @@ const fn figure(text: &'static str, figure: (&'static str, &'static str), bound:
     Target { text, figure, against: None, bound }
 }
 
-use Bound::{AtLeast, AtMost};
+use Bound::{AtLeast, AtMost, Told};
 
 /// The targets, in the order of the table.
 #[rustfmt::skip]
@@ -42,6 +44,9 @@ pub const TARGETS: &[Target] = &[
     ratio("INCR at 16, CPU: quotad / redis", ("incr.16.cpu", "quotad"), ("incr.16.cpu", "redis"), AtMost(0.75)),
     ratio("INCR at 128, CPU: quotad / redis", ("incr.128.cpu", "quotad"), ("incr.128.cpu", "redis"), AtMost(0.45)),
     ratio("INCR at 128, rate: quotad / redis", ("incr.128.ops", "quotad"), ("incr.128.ops", "redis"), AtLeast(1.2)),
+    ratio("INCR at 16, CPU: quotad / floor", ("incr.16.cpu", "quotad"), ("incr.16.cpu", "floor"), Told),
+    ratio("at 16, CPU: answering as to CL.THROTTLE / as to INCR: floor", ("throttle.16.cpu", "floor"), ("incr.16.cpu", "floor"), Told),
+    ratio("at 16, CPU: answering as to QUOTA.TAKE / as to INCR: floor", ("take.16.cpu", "floor"), ("incr.16.cpu", "floor"), Told),
     ratio("at 16, CPU: CL.THROTTLE / INCR", ("throttle.16.cpu", "quotad"), ("incr.16.cpu", "quotad"), AtMost(1.3)),
     ratio("at 16, CPU: CL.THROTTLE that always allows / INCR", ("throttle_allowed.16.cpu", "quotad"), ("incr.16.cpu", "quotad"), AtMost(1.3)),
     ratio("at 16, CPU: QUOTA.TAKE with one RATE / INCR", ("take.16.cpu", "quotad"), ("incr.16.cpu", "quotad"), AtMost(1.3)),
