@@ -109,8 +109,11 @@ impl Connection {
                 return self.poll_ending(context, drained);
             }
             let free = drained && !self.conversation.is_held();
-            let went_on =
-                if free && self.unexamined { self.run_held(context)? } else { self.receive(context, free)? };
+            let went_on = if free && self.unexamined {
+                self.run_held(context)?
+            } else {
+                self.receive(context, drained, free)?
+            };
             match went_on {
                 Progress::Again => ran = true,
                 Progress::Yield => {
@@ -176,8 +179,8 @@ impl Connection {
     }
 
     /// Reads once, and runs what came if it may.
-    fn receive(&mut self, context: &mut Context<'_>, free: bool) -> Step<Progress> {
-        let limit = self.worker.limits.query_buffer_bytes.load(Ordering::Relaxed);
+    fn receive(&mut self, context: &mut Context<'_>, drained: bool, free: bool) -> Step<Progress> {
+        let limit = self.worker.limits.input_bytes(drained);
         if self.input.len() >= limit && free {
             tracing::warn!(client = %self.client().address, "closed a connection: a request is over the query-buffer limit");
             return Err(Over);
@@ -280,7 +283,7 @@ impl Connection {
             tracing::warn!(client = %self.client().address, "closed a connection: its unread replies are over the output-buffer limit");
             return Err(Over);
         }
-        let is_stalled = !drained && self.input.len() >= limits.query_buffer_bytes.load(Ordering::Relaxed);
+        let is_stalled = !drained && self.input.len() >= limits.input_bytes(drained);
         let stall_ms = limits.stall_ms.load(Ordering::Relaxed);
         let waits = self.conversation.late.is_some();
         let waits_for_others = self.conversation.late.as_ref().is_some_and(|late| late.waits_for_others());
@@ -298,7 +301,10 @@ impl Connection {
             tracing::debug!(client = %self.client().address, "closed an idle connection");
             return Err(Over);
         } else if is_stalled {
-            self.give_up_unless_set(stall_ms, "it reads no replies and its query buffer is full");
+            self.give_up_unless_set(
+                stall_ms,
+                "it reads no replies, and as many requests as may wait behind them do",
+            );
         }
         Ok(false)
     }
