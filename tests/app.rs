@@ -128,6 +128,8 @@ fn a_wrong_setting_is_one_line_and_code_2() {
         &["serve", "--listen", "nowhere"],
         &["check-config", "--timeout", "soon"],
         &["bogus"],
+        &["--config", "/dev/zero"],
+        &["check-config", "--requirepass-file", "/dev/zero"],
     ] {
         let output = finished(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

@@ -7,6 +7,7 @@
 //! A new setting is a field of [`Config`] and a line of the table.
 
 mod address;
+mod bounded_file;
 mod command_line;
 mod error;
 mod file;

@@ -6,10 +6,12 @@ use std::path::Path;
 
 use super::near::nearest;
 use super::setting::VARIABLE_PREFIX;
-use super::{CommandLine, Config, SETTINGS, Secret, Setting, SettingError, Source, file, setting};
+use super::{
+    CommandLine, Config, SETTINGS, Secret, Setting, SettingError, Source, bounded_file, file, setting,
+};
 
-/// The most bytes of a password, so that a wrong path to a huge file is found at the start.
-const MOST_PASSWORD_BYTES: usize = 4_096;
+/// The most bytes of a password file, so that a wrong path to a huge file is found at the start.
+const MOST_PASSWORD_FILE_BYTES: u64 = 4_096;
 
 /// Settings that are right, and where they came from.
 #[derive(Debug)]
@@ -123,20 +125,17 @@ fn read_password(
     warnings: &mut Vec<String>,
 ) -> Result<(), SettingError> {
     let Some(path) = config.requirepass_file.clone() else { return Ok(()) };
-    let unusable = |reason: &str| SettingError::Unusable {
+    let unusable = |reason: String| SettingError::Unusable {
         setting: "requirepass-file",
         source: source.clone(),
         value: path.display().to_string(),
-        reason: reason.to_owned(),
+        reason,
     };
-    let content = std::fs::read(&path).map_err(|error| unusable(&error.to_string()))?;
+    let content = bounded_file::read(&path, MOST_PASSWORD_FILE_BYTES).map_err(unusable)?;
     let line = content.strip_suffix(b"\n").unwrap_or(&content);
     let password = line.strip_suffix(b"\r").unwrap_or(line);
     if password.is_empty() {
-        return Err(unusable("the file is empty"));
-    }
-    if password.len() > MOST_PASSWORD_BYTES {
-        return Err(unusable(&format!("the file has over {MOST_PASSWORD_BYTES} bytes")));
+        return Err(unusable("the file is empty".to_owned()));
     }
     if is_readable_by_all(&path) {
         warnings.push(format!("requirepass-file {}: every user of this machine can read it", path.display()));
@@ -307,6 +306,17 @@ mod tests {
             "--data-dir DIR/empty",
             &[],
             "data-dir cannot be \"DIR/empty\" (flag --data-dir): it is there and no directory",
+        );
+        check(
+            "--config /dev/zero",
+            &[],
+            "config cannot be \"/dev/zero\" (flag --config): the file is longer than 1048576 bytes, the most that is read",
+        );
+        check(
+            "",
+            &[("QUOTAD_REQUIREPASS_FILE", "/dev/zero")],
+            "requirepass-file cannot be \"/dev/zero\" (variable QUOTAD_REQUIREPASS_FILE): the file is longer than 4096 bytes, \
+             the most that is read",
         );
         let broken = resolved(&dir, "--config DIR/broken.toml", &[]).unwrap_err();
         assert!(
