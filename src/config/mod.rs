@@ -17,6 +17,7 @@ mod quantity;
 mod render;
 mod resolve;
 mod secret;
+mod service_link;
 mod setting;
 mod table;
 mod values;

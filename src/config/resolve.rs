@@ -7,7 +7,8 @@ use std::path::Path;
 use super::near::nearest;
 use super::setting::VARIABLE_PREFIX;
 use super::{
-    CommandLine, Config, SETTINGS, Secret, Setting, SettingError, Source, bounded_file, file, setting,
+    CommandLine, Config, SETTINGS, Secret, Setting, SettingError, Source, bounded_file, file, service_link,
+    setting,
 };
 
 /// The most bytes of a password file, so that a wrong path to a huge file is found at the start.
@@ -85,6 +86,9 @@ fn read_environment(
         let Some(variable) = variable.to_str().filter(|name| name.starts_with(VARIABLE_PREFIX)) else {
             continue;
         };
+        if service_link::is_one(variable, &value.to_string_lossy()) {
+            continue;
+        }
         let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == variable) else {
             let known: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
             let near = nearest(variable, known.iter().map(String::as_str)).map(ToOwned::to_owned);
@@ -213,6 +217,24 @@ mod tests {
         assert_eq!(source("threads").as_deref(), Some("variable QUOTAD_THREADS"));
         assert!(source("timeout").is_some_and(|text| text.starts_with("file ")));
         assert_eq!(source("tcp-backlog"), None);
+    }
+
+    #[test]
+    fn what_kubernetes_says_of_a_service_called_quotad_is_no_setting() {
+        let dir = directory(&[]);
+        let links = [
+            ("QUOTAD_SERVICE_HOST", "10.0.0.11"),
+            ("QUOTAD_SERVICE_PORT", "6379"),
+            ("QUOTAD_SERVICE_PORT_REDIS", "6379"),
+            ("QUOTAD_PORT", "tcp://10.0.0.11:6379"),
+            ("QUOTAD_PORT_6379_TCP", "tcp://10.0.0.11:6379"),
+            ("QUOTAD_PORT_6379_TCP_ADDR", "10.0.0.11"),
+        ];
+        assert!(resolved(&dir, "", &links).unwrap().sources.is_empty());
+        assert_eq!(
+            resolved(&dir, "", &[("QUOTAD_PORT", "6379")]).unwrap_err(),
+            "QUOTAD_PORT is no setting (environment): quotad --help lists all settings"
+        );
     }
 
     #[test]
