@@ -25,6 +25,9 @@ pub struct Metrics {
     pub server: ServerMetrics,
 }
 
+/// Subjects that are looked up under one lock: some 20 us.
+const FORGOTTEN_AT_ONCE: usize = 1_024;
+
 /// Counters that any thread may write.
 #[derive(Default)]
 pub struct ServerMetrics {
@@ -160,6 +163,26 @@ impl Metrics {
     pub fn top(&self, count: usize, tops: impl Fn(&WorkerMetrics) -> &Mutex<TopSubjects>) -> Vec<Heavy> {
         let workers: Vec<_> = self.workers.lock().clone();
         TopSubjects::merged(workers.iter().map(|worker| tops(worker).lock().clone()), count)
+    }
+
+    /// Forgets these subjects of a database, wherever they are counted.
+    pub fn forget_subjects(&self, database: u8, subjects: &[&[u8]]) {
+        // A worker that counts waits no longer than a part takes.
+        for part in subjects.chunks(FORGOTTEN_AT_ONCE) {
+            self.each_top(|top| top.forget(database, part.iter().copied()));
+        }
+    }
+
+    /// Forgets every subject of a database.
+    pub fn forget_database(&self, database: u8) {
+        self.each_top(|top| top.forget_database(database));
+    }
+
+    fn each_top(&self, change: impl Fn(&mut TopSubjects)) {
+        for worker in self.workers.lock().iter() {
+            change(&mut worker.denied_subjects.lock());
+            change(&mut worker.hot_subjects.lock());
+        }
     }
 
     /// Sets every counter to zero, as `CONFIG RESETSTAT` does. A worker that counts at this moment may keep what it had.
