@@ -6,14 +6,17 @@
 //! A worker's counters have one writer, so counting is a load and a store, never a locked instruction.
 
 mod counter;
+mod errors;
 mod histogram;
 mod top;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 pub use counter::{Counter, Gauge};
+pub use errors::ErrorCounts;
 pub use histogram::{Histogram, HistogramSum};
 pub use top::{Heavy, TopSubjects};
 
@@ -67,6 +70,8 @@ pub struct WorkerMetrics {
     pub keyspace_misses: Counter,
     /// Requests that were no protocol.
     pub protocol_errors: Counter,
+    /// Error replies by the word they begin with.
+    pub errors: Mutex<ErrorCounts>,
     /// Takes by the kind of the deciding limit, see [`TAKE_KINDS`].
     pub takes: [Counter; TAKE_KINDS.len()],
     /// Denied takes, likewise.
@@ -109,6 +114,7 @@ impl WorkerMetrics {
             keyspace_hits: Counter::default(),
             keyspace_misses: Counter::default(),
             protocol_errors: Counter::default(),
+            errors: Mutex::default(),
             takes: Default::default(),
             denials: Default::default(),
             denied_subjects: Mutex::default(),
@@ -165,6 +171,13 @@ impl Metrics {
         TopSubjects::merged(workers.iter().map(|worker| tops(worker).lock().clone()), count)
     }
 
+    /// Error replies by the word they begin with.
+    #[must_use]
+    pub fn errors(&self) -> BTreeMap<Box<str>, u64> {
+        let workers: Vec<_> = self.workers.lock().clone();
+        ErrorCounts::merged(workers.iter().map(|worker| worker.errors.lock().clone()))
+    }
+
     /// Forgets these subjects of a database, wherever they are counted.
     pub fn forget_subjects(&self, database: u8, subjects: &[&[u8]]) {
         // A worker that counts waits no longer than a part takes.
@@ -207,6 +220,7 @@ impl Metrics {
                 counter.reset();
             }
             worker.takes.iter().chain(&worker.denials).for_each(Counter::reset);
+            *worker.errors.lock() = ErrorCounts::default();
             *worker.denied_subjects.lock() = TopSubjects::default();
             *worker.hot_subjects.lock() = TopSubjects::default();
         }
