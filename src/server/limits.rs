@@ -24,6 +24,9 @@ const UNREAD_BACKLOG_BYTES: usize = 64 << 20;
 /// pipeline; from then on neither side can go on unless it reads.
 const STALL_MS: u64 = 60_000;
 
+/// How long a client may take nothing of the replies it is still owed, once its connection ends.
+const FLUSH_MS: u64 = 5_000;
+
 /// Redis's `shutdown-timeout`.
 const DRAIN_MS: u64 = 10_000;
 
@@ -45,6 +48,8 @@ pub struct ConnectionLimits {
     pub max_bulk_bytes: AtomicUsize,
     /// Milliseconds that a client may leave its replies unread once nothing more is read behind them.
     pub stall_ms: AtomicU64,
+    /// Milliseconds that a client may take nothing of its last replies, once its connection ends while the server goes on.
+    pub flush_ms: AtomicU64,
     /// Milliseconds that connections have to send their last replies when the server ends (`shutdown-timeout`).
     pub drain_ms: AtomicU64,
 }
@@ -77,6 +82,7 @@ impl Default for ConnectionLimits {
             output_buffer_bytes: OUTPUT_BUFFER_BYTES.into(),
             max_bulk_bytes: BULK_BYTES.into(),
             stall_ms: STALL_MS.into(),
+            flush_ms: FLUSH_MS.into(),
             drain_ms: DRAIN_MS.into(),
         }
     }
