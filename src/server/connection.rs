@@ -21,6 +21,10 @@ use crate::resp::RequestParser;
 /// Capacity that a thread's output keeps from turn to turn: what a turn may write, and a large reply.
 const KEPT_OUTPUT_BYTES: usize = 1024 * 1024;
 
+/// Bytes that one poll sends of what is held: some 0.2 ms. A client that reads as fast as it is written to would otherwise hold the
+/// thread for all of a long reply.
+const SENT_AT_ONCE_BYTES: usize = 1024 * 1024;
+
 /// Output that the socket did not take is moved, not copied, from this size on.
 const MOVED_OUTPUT_BYTES: usize = 64 * 1024;
 
@@ -139,10 +143,13 @@ impl Connection {
         if self.output.is_empty() {
             return Ok(true);
         }
+        let mut allowed = SENT_AT_ONCE_BYTES;
         loop {
-            match self.stream.poll_write(context, self.output.bytes()) {
+            let bytes = self.output.bytes();
+            match self.stream.poll_write(context, &bytes[..bytes.len().min(allowed)]) {
                 Poll::Ready(Ok(sent)) => {
                     self.output.consume(sent);
+                    allowed -= sent;
                     self.worker.metrics.output_bytes.add(count(sent));
                     if self.ending == Ending::Open {
                         self.deadline = None;
@@ -154,6 +161,10 @@ impl Connection {
             }
             if self.output.is_empty() {
                 return Ok(true);
+            }
+            if allowed == 0 {
+                yield_turn(context)?;
+                return Ok(false);
             }
         }
     }
