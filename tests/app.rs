@@ -128,6 +128,8 @@ fn a_wrong_setting_is_one_line_and_code_2() {
         &["serve", "--listen", "nowhere"],
         &["check-config", "--timeout", "soon"],
         &["bogus"],
+        &["--config", "/dev/zero"],
+        &["check-config", "--requirepass-file", "/dev/zero"],
     ] {
         let output = finished(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -163,6 +165,34 @@ fn sigterm_ends_in_good_order() {
     let mut rest = Vec::new();
     assert_eq!(client.read_to_end(&mut rest).expect("the server closes"), 0);
     assert_eq!(server.ended().code(), Some(0));
+}
+
+#[test]
+fn the_log_level_can_change_while_the_server_runs() {
+    let server = Running::start(&[]);
+    // What is no protocol is told at the level debug only.
+    let break_protocol = |word: &str| {
+        let mut client = server.connect();
+        client.write_all(format!("*1\r\n{word}\r\n").as_bytes()).expect("the server reads");
+        let mut rest = String::new();
+        client.read_to_string(&mut rest).expect("the server answers and closes");
+        assert!(rest.starts_with("-ERR Protocol error: "), "{rest}");
+    };
+    let mut client = server.connect();
+    break_protocol("a");
+    assert_eq!(Running::call(&mut client, "CONFIG SET log-level debug", 5), "+OK\r\n");
+    break_protocol("b");
+    let line = server.line_with("closing: ");
+    assert!(line.contains("got 'b'"), "the first line of this level is of the second client: {line}");
+    assert_eq!(Running::call(&mut client, "CONFIG SET log-level error", 5), "+OK\r\n");
+    break_protocol("c");
+    assert_eq!(Running::call(&mut client, "CONFIG SET log-level debug", 5), "+OK\r\n");
+    break_protocol("d");
+    assert!(server.line_with("closing: ").contains("got 'd'"));
+    assert_eq!(
+        Running::call(&mut client, "CONFIG GET log-level", 30),
+        "*2\r\n$9\r\nlog-level\r\n$5\r\ndebug\r\n"
+    );
 }
 
 #[test]

@@ -249,7 +249,9 @@ fn nothing_is_left_open_and_no_test_sleeps() {
 
 #[test]
 fn top_level_folders_are_the_known_ones() {
-    const KNOWN: &[&str] = &["src", "benches", "fuzz", "migrations", "deploy", "tests", "target"];
+    // proptest puts the inputs that failed a test into proptest-regressions, and tries them first from then on.
+    const KNOWN: &[&str] =
+        &["src", "benches", "fuzz", "migrations", "deploy", "tests", "target", "proptest-regressions"];
     for entry in fs::read_dir(root()).expect("the project can be read") {
         let entry = entry.expect("the project can be read");
         let name = entry.file_name().to_string_lossy().into_owned();

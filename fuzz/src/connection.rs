@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use quotad::clock::{ManualClock, Timestamp};
-use quotad::dispatch::execute::{Execution, write_error};
+use quotad::dispatch::execute::Execution;
 use quotad::dispatch::ports::{Clients as _, Lifecycle, Pending};
 use quotad::dispatch::testing::{Engine, HARNESS_START, Outside, ports};
 use quotad::dispatch::{
@@ -204,7 +204,7 @@ impl Connection {
             }
             Err(error) => {
                 let error = CommandError::other(error.to_string());
-                write_error(&mut output, self.session.protocol, &error);
+                self.executor.write_error(&mut output, self.session.protocol, &error);
                 oracles::check_replies(&output, self.session.protocol, 1..=1);
                 self.ended.replies.push(Some(output));
                 self.ended.closed = true;

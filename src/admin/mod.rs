@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
+use self::listener::{Bounded, Bounds};
 use crate::dispatch::Ports;
 
 /// What the pages tell of.
@@ -30,5 +31,5 @@ pub struct Admin {
 /// # Errors
 /// What the system says when the listener fails for good.
 pub async fn serve(listener: TcpListener, admin: Arc<Admin>) -> std::io::Result<()> {
-    axum::serve(listener::Bounded::new(listener), pages::router(admin)).await
+    axum::serve(Bounded::new(listener, Bounds::DEFAULT), pages::router(admin)).await
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::log;
 use super::no_truth::NoTruth;
 use super::process::{Parts, Process};
 use super::settings::{Follower, LiveSettings, usize_of};
@@ -42,7 +43,8 @@ impl Assembly {
         let limits = Arc::new(ConnectionLimits::default());
         let slow_log =
             Arc::new(SlowRing::new(config.slowlog_log_slower_than_micros, usize_of(config.slowlog_max_len)));
-        let followers = vec![follow_limits(&limits), follow_slow_log(&slow_log)];
+        let follow_log_level: Follower = Box::new(|config| log::set_level(config.log_level));
+        let followers = vec![follow_limits(&limits), follow_slow_log(&slow_log), follow_log_level];
         let settings = Arc::new(LiveSettings::new(config, followers));
         let registry = Arc::new(Registry::new());
         let shutdown = Shutdown::default();

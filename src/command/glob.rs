@@ -115,6 +115,43 @@ mod tests {
         check("[", "[", false);
     }
 
+    /// The rule of a star as it is said: it stands for any number of bytes.
+    fn matches_by_the_rule(pattern: &[u8], text: &[u8]) -> bool {
+        match (pattern, text) {
+            ([], _) => text.is_empty(),
+            ([b'*', rest @ ..], _) => (0..=text.len()).any(|taken| matches_by_the_rule(rest, &text[taken..])),
+            ([first, rest @ ..], [byte, text @ ..]) => {
+                (*first == b'?' || first == byte) && matches_by_the_rule(rest, text)
+            }
+            _ => false,
+        }
+    }
+
+    /// Every word of up to `most` of these bytes, the empty one left out.
+    fn words(bytes: &[u8], most: usize) -> Vec<Vec<u8>> {
+        let mut words = vec![Vec::new()];
+        let mut from = 0;
+        for _ in 0..most {
+            let longest = words[from..].to_vec();
+            from = words.len();
+            words.extend(
+                longest.iter().flat_map(|word| bytes.iter().map(|&byte| [&word[..], &[byte]].concat())),
+            );
+        }
+        words.split_off(1)
+    }
+
+    #[test]
+    fn stars_match_by_the_rule_wherever_they_stand() {
+        let texts = words(b"ab", 5);
+        for pattern in words(b"ab*?", 5) {
+            for text in &texts {
+                let expected = matches_by_the_rule(&pattern, text);
+                assert_eq!(matches(&pattern, text), expected, "{pattern:?} {text:?}");
+            }
+        }
+    }
+
     #[test]
     fn many_stars_take_no_more_than_the_product_of_lengths() {
         let pattern = "a*".repeat(1_000) + "b";

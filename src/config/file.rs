@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::near::nearest;
-use super::{SETTINGS, SettingError, Source, setting};
+use super::{SETTINGS, SettingError, Source, bounded_file, setting};
 
 /// The most bytes of a settings file: a thousand times what all settings take.
 const MOST_FILE_BYTES: u64 = 1 << 20;
@@ -19,11 +19,12 @@ pub(super) fn read(path: &Path, from: &Source) -> Result<Vec<(&'static str, Vec<
         value: path.display().to_string(),
         reason,
     };
-    let length = std::fs::metadata(path).map_err(|error| unusable(error.to_string()))?.len();
-    if length > MOST_FILE_BYTES {
-        return Err(unusable(format!("the file has {length} bytes, allowed are {MOST_FILE_BYTES}")));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let content = bounded_file::read(path, MOST_FILE_BYTES).map_err(unusable)?;
+    let text = String::from_utf8(content).map_err(|error| {
+        let line =
+            1 + memchr::memchr_iter(b'\n', &error.as_bytes()[..error.utf8_error().valid_up_to()]).count();
+        unusable(format!("line {line}: it is not UTF-8"))
+    })?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
         unusable(format!("line {line}: {}", error.message().replace('\n', " ")))

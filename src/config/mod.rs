@@ -7,6 +7,7 @@
 //! A new setting is a field of [`Config`] and a line of the table.
 
 mod address;
+mod bounded_file;
 mod command_line;
 mod error;
 mod file;
@@ -16,6 +17,7 @@ mod quantity;
 mod render;
 mod resolve;
 mod secret;
+mod service_link;
 mod setting;
 mod table;
 mod values;

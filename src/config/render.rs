@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Config, SETTINGS, Setting};
+use super::{Change, Config, SETTINGS, Setting};
 
 /// The settings as a TOML file that gives the same settings when it is read. Passwords are not in it, only the path of
 /// their file.
@@ -33,11 +33,17 @@ fn toml_value(setting: &Setting, texts: &[String]) -> String {
 /// The README's table of settings, in Markdown.
 #[must_use]
 pub fn readme_table() -> String {
-    let mut table = String::from("| setting | default | what it does |\n| --- | --- | --- |\n");
+    let mut table =
+        String::from("| setting | default | CONFIG SET | what it does |\n| --- | --- | --- | --- |\n");
     for setting in SETTINGS {
         let default =
             if setting.default.is_empty() { String::new() } else { format!("`{}`", setting.default_text()) };
-        writeln!(table, "| `{}` | {default} | {} |", setting.name, setting.help.replace('|', "\\|"))
+        let live = match setting.change {
+            Change::Live => "yes",
+            Change::AtStart => "",
+        };
+        let help = setting.help.replace('|', "\\|");
+        writeln!(table, "| `{}` | {default} | {live} | {help} |", setting.name)
             .expect("a string can always be written to");
     }
     table

@@ -6,10 +6,13 @@ use std::path::Path;
 
 use super::near::nearest;
 use super::setting::VARIABLE_PREFIX;
-use super::{CommandLine, Config, SETTINGS, Secret, Setting, SettingError, Source, file, setting};
+use super::{
+    CommandLine, Config, SETTINGS, Secret, Setting, SettingError, Source, bounded_file, file, service_link,
+    setting,
+};
 
-/// The most bytes of a password, so that a wrong path to a huge file is found at the start.
-const MOST_PASSWORD_BYTES: usize = 4_096;
+/// The most bytes of a password file, so that a wrong path to a huge file is found at the start.
+const MOST_PASSWORD_FILE_BYTES: u64 = 4_096;
 
 /// Settings that are right, and where they came from.
 #[derive(Debug)]
@@ -83,6 +86,9 @@ fn read_environment(
         let Some(variable) = variable.to_str().filter(|name| name.starts_with(VARIABLE_PREFIX)) else {
             continue;
         };
+        if service_link::is_one(variable, &value.to_string_lossy()) {
+            continue;
+        }
         let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == variable) else {
             let known: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
             let near = nearest(variable, known.iter().map(String::as_str)).map(ToOwned::to_owned);
@@ -123,20 +129,17 @@ fn read_password(
     warnings: &mut Vec<String>,
 ) -> Result<(), SettingError> {
     let Some(path) = config.requirepass_file.clone() else { return Ok(()) };
-    let unusable = |reason: &str| SettingError::Unusable {
+    let unusable = |reason: String| SettingError::Unusable {
         setting: "requirepass-file",
         source: source.clone(),
         value: path.display().to_string(),
-        reason: reason.to_owned(),
+        reason,
     };
-    let content = std::fs::read(&path).map_err(|error| unusable(&error.to_string()))?;
+    let content = bounded_file::read(&path, MOST_PASSWORD_FILE_BYTES).map_err(unusable)?;
     let line = content.strip_suffix(b"\n").unwrap_or(&content);
     let password = line.strip_suffix(b"\r").unwrap_or(line);
     if password.is_empty() {
-        return Err(unusable("the file is empty"));
-    }
-    if password.len() > MOST_PASSWORD_BYTES {
-        return Err(unusable(&format!("the file has over {MOST_PASSWORD_BYTES} bytes")));
+        return Err(unusable("the file is empty".to_owned()));
     }
     if is_readable_by_all(&path) {
         warnings.push(format!("requirepass-file {}: every user of this machine can read it", path.display()));
@@ -214,6 +217,24 @@ mod tests {
         assert_eq!(source("threads").as_deref(), Some("variable QUOTAD_THREADS"));
         assert!(source("timeout").is_some_and(|text| text.starts_with("file ")));
         assert_eq!(source("tcp-backlog"), None);
+    }
+
+    #[test]
+    fn what_kubernetes_says_of_a_service_called_quotad_is_no_setting() {
+        let dir = directory(&[]);
+        let links = [
+            ("QUOTAD_SERVICE_HOST", "10.0.0.11"),
+            ("QUOTAD_SERVICE_PORT", "6379"),
+            ("QUOTAD_SERVICE_PORT_REDIS", "6379"),
+            ("QUOTAD_PORT", "tcp://10.0.0.11:6379"),
+            ("QUOTAD_PORT_6379_TCP", "tcp://10.0.0.11:6379"),
+            ("QUOTAD_PORT_6379_TCP_ADDR", "10.0.0.11"),
+        ];
+        assert!(resolved(&dir, "", &links).unwrap().sources.is_empty());
+        assert_eq!(
+            resolved(&dir, "", &[("QUOTAD_PORT", "6379")]).unwrap_err(),
+            "QUOTAD_PORT is no setting (environment): quotad --help lists all settings"
+        );
     }
 
     #[test]
@@ -307,6 +328,17 @@ mod tests {
             "--data-dir DIR/empty",
             &[],
             "data-dir cannot be \"DIR/empty\" (flag --data-dir): it is there and no directory",
+        );
+        check(
+            "--config /dev/zero",
+            &[],
+            "config cannot be \"/dev/zero\" (flag --config): the file is longer than 1048576 bytes, the most that is read",
+        );
+        check(
+            "",
+            &[("QUOTAD_REQUIREPASS_FILE", "/dev/zero")],
+            "requirepass-file cannot be \"/dev/zero\" (variable QUOTAD_REQUIREPASS_FILE): the file is longer than 4096 bytes, \
+             the most that is read",
         );
         let broken = resolved(&dir, "--config DIR/broken.toml", &[]).unwrap_err();
         assert!(

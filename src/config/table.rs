@@ -81,7 +81,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "log-level",
         kind: Kind::LogLevel(|config| &mut config.log_level),
         default: &["info"],
-        change: Change::AtStart,
+        change: Change::Live,
         help: "How much is logged: error, warn, info, debug or trace.",
     },
     Setting {

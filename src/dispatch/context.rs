@@ -82,6 +82,19 @@ impl Context<'_> {
         if hit { metrics.keyspace_hits.add(1) } else { metrics.keyspace_misses.add(1) }
     }
 
+    /// Forgets these subjects of the session's database in the counts of who is asked for and denied most.
+    pub fn forget_subjects(&mut self, subjects: &[&[u8]]) {
+        let database = self.session.database;
+        self.scratch.forget_samples(|of, subject| of == database && subjects.contains(&subject));
+        self.ports.metrics.forget_subjects(database, subjects);
+    }
+
+    /// Forgets every subject of a database in the counts of who is asked for and denied most.
+    pub fn forget_database(&mut self, database: u8) {
+        self.scratch.forget_samples(|of, _| of == database);
+        self.ports.metrics.forget_database(database);
+    }
+
     /// Runs `edit` on `key` in the session's database.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::clock::{Stopwatch, Timestamp};
 use crate::engine::Ahead;
+use crate::metrics::WorkerMetrics;
 use crate::resp::{Protocol, ReplyWriter, Request};
 
 /// Bytes of unknown names and arguments that an error repeats, as in Redis.
@@ -170,7 +171,7 @@ impl Executor {
         let execution = match self.find(session, request, command) {
             Ok(found) => self.run(session, request, found, output),
             Err(refusal) => {
-                write_error(output, session.protocol, &refusal);
+                self.write_error(output, session.protocol, &refusal);
                 Execution::Done(Outcome::Reply)
             }
         };
@@ -181,6 +182,13 @@ impl Executor {
             }
         }
         execution
+    }
+
+    /// Writes an error reply and counts it.
+    pub fn write_error(&self, output: &mut Vec<u8>, protocol: Protocol, error: &CommandError) {
+        let text = error.to_string();
+        self.scratch.metrics.errors.lock().count(&text);
+        ReplyWriter::new(output, protocol).error(&text);
     }
 
     /// The command or subcommand that a request runs, and where its arguments begin.
@@ -214,7 +222,7 @@ impl Executor {
     ) -> Execution {
         if let Err(refusal) = self.check(session, request, command) {
             self.scratch.metrics.commands[usize::from(command.number)].rejected.add(1);
-            write_error(output, session.protocol, &refusal);
+            self.write_error(output, session.protocol, &refusal);
             return Execution::Done(Outcome::Reply);
         }
         if let Some(until) = self.pause_for(command) {
@@ -237,7 +245,7 @@ impl Executor {
         context.reply.begin();
         let handled = (command.spec.run)(&mut context, Args::new(request, arguments));
         let handled = if context.reply.is_over() { Err(refuse_reply(context.session)) } else { handled };
-        let (outcome, failed) = settle(&mut context.reply, begin, handled);
+        let (outcome, failed) = settle(&mut context.reply, begin, handled, &context.scratch.metrics);
         if matches!(outcome, Outcome::Reply) {
             context.reply.end();
         }
@@ -332,13 +340,20 @@ fn slow_words(request: Request<'_>, command: Command) -> Vec<Vec<u8>> {
 
 /// What a handler's end comes to: an error takes the place of whatever was written.
 #[inline]
-fn settle(reply: &mut ReplyWriter<'_>, begin: crate::resp::Mark, handled: Handled) -> (Outcome, bool) {
+fn settle(
+    reply: &mut ReplyWriter<'_>,
+    begin: crate::resp::Mark,
+    handled: Handled,
+    metrics: &WorkerMetrics,
+) -> (Outcome, bool) {
     match handled {
         Ok(outcome) => (outcome, false),
         Err(Stop::Error(error)) => {
             reply.truncate(begin);
             reply.begin();
-            reply.error(&error.to_string());
+            let text = error.to_string();
+            metrics.errors.lock().count(&text);
+            reply.error(&text);
             (Outcome::Reply, true)
         }
         Err(Stop::Missing(missing)) => {
@@ -355,11 +370,6 @@ fn refuse_reply(session: &mut Session) -> Stop {
     session.close = true;
     tracing::warn!(client = %session.client.address, "closed a connection: a reply is over the output-buffer limit");
     CommandError::other("the reply is over client-output-buffer-limit").into()
-}
-
-/// Writes an error reply.
-pub fn write_error(output: &mut Vec<u8>, protocol: Protocol, error: &CommandError) {
-    ReplyWriter::new(output, protocol).error(&error.to_string());
 }
 
 /// The error for an unknown name. Browsers can be made to send HTTP to this port, with commands in the body: the first line

@@ -64,6 +64,15 @@ impl Scratch {
         }
     }
 
+    /// Forgets what this turn chose if `is_gone`: it was flushed or deleted after it was asked for.
+    pub fn forget_samples(&mut self, is_gone: impl Fn(u8, &[u8]) -> bool) {
+        for sample in [&mut self.denied, &mut self.asked] {
+            if sample.seen > 0 && is_gone(sample.database, &sample.subject) {
+                sample.seen = 0;
+            }
+        }
+    }
+
     /// Counts what the turn's samples chose.
     #[inline]
     pub fn finish_turn(&mut self) {

@@ -36,8 +36,9 @@ impl Engine {
                 if matches!(entry.value, Value::Integer) {
                     entry.touch(now);
                     let mut word = entry.word.load();
-                    loop {
-                        let Some((sum, next)) = added(word, delta, now) else {
+                    // One that has expired loses its expiry with the next sum, which needs the exclusive guard.
+                    while !Plain::unpack(word).is_expired(now) {
+                        let Some((sum, next)) = added(word, delta) else {
                             return Err(AddError::Overflow);
                         };
                         match entry.word.compare_exchange(word, next) {
@@ -51,7 +52,7 @@ impl Engine {
         self.add_exclusively(database, key, delta, now)
     }
 
-    /// First use of a key, or one that does not hold an integer word.
+    /// First use of a key, or one that holds no integer word or an expired one.
     #[cold]
     fn add_exclusively(&self, database: u8, key: &[u8], delta: i64, now: Timestamp) -> Result<i64, AddError> {
         let added = self.edit(database, key, now, |slot| {
@@ -71,13 +72,10 @@ impl Engine {
     }
 }
 
-/// The word after adding, with the sum; an expired integer counts as 0 without expiry. `None`: overflow.
+/// The word after adding, with the sum. `None`: overflow.
 #[inline]
-fn added(word: u128, delta: i64, now: Timestamp) -> Option<(i64, u128)> {
+fn added(word: u128, delta: i64) -> Option<(i64, u128)> {
     let mut plain = Plain::unpack(word);
-    if plain.is_expired(now) {
-        plain = Plain { integer: 0, expiry: Expiry::NEVER };
-    }
     plain.integer = plain.integer.checked_add(delta)?;
     Some((plain.integer, plain.pack()))
 }

@@ -74,6 +74,23 @@ impl Entry {
         }
     }
 
+    /// Whether an expiry is set on the key, passed or not.
+    pub(super) fn has_expiry(&mut self) -> bool {
+        matches!(self.value, Value::Integer | Value::Text(_))
+            && Plain::unpack(*self.word.get_mut()).expiry != Expiry::NEVER
+    }
+
+    /// Milliseconds until the expiry that is set on the key; `None` where there is none or it has passed.
+    pub(super) fn remaining_ms(&self, now: Timestamp) -> Option<u64> {
+        match self.value {
+            Value::Integer | Value::Text(_) => {
+                let end = Plain::unpack(self.word.load()).expiry.as_millis()?;
+                end.checked_sub(now.as_micros() / 1_000).filter(|&millis| millis > 0)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the entry only says that its key is absent.
     pub(super) fn is_known_absent(&self) -> bool {
         matches!(self.value, Value::KnownAbsent)

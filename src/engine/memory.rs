@@ -1,5 +1,7 @@
 //! How many keys there are and what they weigh.
 
+use std::sync::atomic::Ordering;
+
 use super::shards::{Place, SHARDS};
 use super::{DATABASES, Engine};
 
@@ -8,6 +10,10 @@ use super::{DATABASES, Engine};
 pub struct MemoryReport {
     /// Keys by database, those that expired but were not swept yet included.
     pub keys: [usize; DATABASES],
+    /// Those of `keys` with an expiry set on them. The end of a quota follows from its limits and is not counted here.
+    pub expiring: [usize; DATABASES],
+    /// Milliseconds until those end on average, as the last pass of the sweep saw them.
+    pub average_ttl_ms: [u64; DATABASES],
     /// Bytes of tables, entries, keys and values, without the allocator's own.
     pub data_bytes: usize,
 }
@@ -37,11 +43,15 @@ impl Engine {
     #[must_use]
     pub fn memory(&self) -> MemoryReport {
         let mut report = MemoryReport::default();
-        for (number, keys) in report.keys.iter_mut().enumerate() {
+        for number in 0..DATABASES {
             for place in u8::try_from(number).ok().into_iter().flat_map(|database| self.tables(database)) {
                 let table = self.shards.read(place);
-                *keys += table.keys();
+                report.keys[number] += table.keys();
+                report.expiring[number] += table.expiring();
                 report.data_bytes += table.memory_bytes();
+            }
+            if report.expiring[number] > 0 {
+                report.average_ttl_ms[number] = self.average_ttl_ms[number].load(Ordering::Relaxed);
             }
         }
         report

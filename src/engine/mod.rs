@@ -67,6 +67,8 @@ pub struct Engine {
     residency: Residency,
     latest: LatestTime,
     expired_keys: AtomicU64,
+    /// By database, written by the sweep.
+    average_ttl_ms: [AtomicU64; DATABASES],
 }
 
 impl Engine {
@@ -80,6 +82,7 @@ impl Engine {
             residency: Residency::complete(),
             latest: LatestTime::new(),
             expired_keys: AtomicU64::new(0),
+            average_ttl_ms: Default::default(),
         }
     }
 

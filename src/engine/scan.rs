@@ -7,13 +7,19 @@ use crate::clock::Timestamp;
 
 /// Where a scan goes on: a shard and a slot in it. Slots never move, so a key that is present from the first page to the
 /// last is met at least once; here even exactly once, unless it is removed and comes back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     shard: u16,
     slot: u32,
 }
 
 impl Cursor {
+    /// A beginning chosen by `random`: that of some shard.
+    #[must_use]
+    pub fn at_random(random: u64) -> Self {
+        Self { shard: u16::try_from(random % SHARDS as u64).unwrap_or(0), slot: 0 }
+    }
+
     /// Reads the number a client hands back; `None` for one that no scan has answered.
     #[must_use]
     pub fn from_number(number: u64) -> Option<Self> {

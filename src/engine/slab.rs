@@ -32,6 +32,8 @@ struct Tally {
     heap_bytes: usize,
     /// Entries that only say a key is absent.
     known_absent: usize,
+    /// Entries with an expiry set on them. It is changed under exclusive guards only, as this is.
+    expiring: usize,
 }
 
 impl Slab {
@@ -43,6 +45,11 @@ impl Slab {
     /// Entries that only say a key is absent.
     pub(super) fn known_absent(&self) -> usize {
         self.tally.known_absent
+    }
+
+    /// Entries with an expiry set on them.
+    pub(super) fn expiring(&self) -> usize {
+        self.tally.expiring
     }
 
     /// Bytes of the chunks, keys and values.
@@ -73,10 +80,10 @@ impl Slab {
     }
 
     /// Puts `entry` into a vacant slot.
-    pub(super) fn insert(&mut self, entry: Entry) -> u32 {
+    pub(super) fn insert(&mut self, mut entry: Entry) -> u32 {
         debug_assert!(!matches!(entry.value, Value::Vacant), "only values are inserted");
         let tally = &mut *self.tally;
-        tally.enter(&entry);
+        tally.enter(&mut entry);
         let number = if let Some(&number) = tally.with_room.last() {
             number
         } else {
@@ -103,9 +110,9 @@ impl Slab {
         let number = slot / CHUNK_ENTRIES;
         let chunk = &mut self.chunks[index(number)];
         let place = &mut chunk.as_mut().expect("a used slot has its chunk").0[index(slot % CHUNK_ENTRIES)];
-        let entry = std::mem::replace(place, Entry::vacant());
+        let mut entry = std::mem::replace(place, Entry::vacant());
         let tally = &mut *self.tally;
-        tally.leave(&entry);
+        tally.leave(&mut entry);
         let used = &mut tally.used[index(number)];
         if *used == u128::MAX {
             tally.with_room.push(number);
@@ -141,18 +148,16 @@ impl Slab {
 }
 
 impl Tally {
-    fn enter(&mut self, entry: &Entry) {
+    fn enter(&mut self, entry: &mut Entry) {
         self.heap_bytes += entry.heap_bytes();
-        if entry.is_known_absent() {
-            self.known_absent += 1;
-        }
+        self.known_absent += usize::from(entry.is_known_absent());
+        self.expiring += usize::from(entry.has_expiry());
     }
 
-    fn leave(&mut self, entry: &Entry) {
+    fn leave(&mut self, entry: &mut Entry) {
         self.heap_bytes -= entry.heap_bytes();
-        if entry.is_known_absent() {
-            self.known_absent -= 1;
-        }
+        self.known_absent -= usize::from(entry.is_known_absent());
+        self.expiring -= usize::from(entry.has_expiry());
     }
 }
 

@@ -3,6 +3,8 @@
 //! Access is exact without it; it gives memory back. Each step looks at a bounded number of entries, first under the
 //! shared guard, and takes the exclusive one only for shards that have something to remove.
 
+use std::sync::atomic::Ordering;
+
 use super::entry::Value;
 use super::shards::{Place, SHARDS};
 use super::table::Table;
@@ -17,6 +19,9 @@ pub struct SweepCursor {
     database: u8,
     shard: u16,
     slot: u32,
+    /// Keys of the database with an expiry that were seen so far, and the milliseconds until they end.
+    expiring: u64,
+    ttl_sum_ms: u128,
 }
 
 /// What one step came to.
@@ -28,6 +33,13 @@ pub struct SweepReport {
     pub removed: usize,
     /// The end was reached, and the cursor is back at the beginning.
     pub wrapped: bool,
+}
+
+/// What was looked at under one guard.
+struct Looked {
+    visited: usize,
+    /// Where to go on in the shard.
+    slot: Option<u32>,
 }
 
 /// Entries looked at under one guard: some 10 us, the longest a take should wait for the sweep.
@@ -58,14 +70,16 @@ impl Engine {
                 break;
             }
             if !self.shards.is_used(cursor.database) || usize::from(cursor.shard) >= SHARDS {
-                *cursor = SweepCursor { database: cursor.database + 1, shard: 0, slot: 0 };
+                self.tell_average_ttl(cursor);
+                *cursor = SweepCursor { database: cursor.database + 1, ..SweepCursor::default() };
                 continue;
             }
             let place = Place::at(cursor.database, cursor.shard);
-            let next = self.find_ended(place, cursor.slot, now, cache, &mut report, &mut found);
+            let next = self.find_ended(place, cursor, now, cache, &mut found);
+            report.visited += next.visited;
             report.removed += self.remove_ended(place, &found, now, cache);
             found.clear();
-            match next {
+            match next.slot {
                 Some(slot) => cursor.slot = slot,
                 None => *cursor = SweepCursor { shard: cursor.shard + 1, slot: 0, ..*cursor },
             }
@@ -73,26 +87,36 @@ impl Engine {
         report
     }
 
-    /// Collects the slots of one guard's worth of entries that no longer count; answers where to go on in the shard.
+    /// Collects the slots of one guard's worth of entries that no longer count.
     fn find_ended(
         &self,
         place: Place,
-        from: u32,
+        cursor: &mut SweepCursor,
         now: Timestamp,
         cache: &mut SpanCache,
-        report: &mut SweepReport,
         found: &mut Vec<u32>,
-    ) -> Option<u32> {
+    ) -> Looked {
         let table = self.shards.read(place);
-        let mut slot = table.next_used(from)?;
-        for _ in 0..ENTRIES_UNDER_GUARD {
-            report.visited += 1;
+        let mut looked = Looked { visited: 0, slot: table.next_used(cursor.slot) };
+        while let Some(slot) = looked.slot.filter(|_| looked.visited < ENTRIES_UNDER_GUARD) {
+            looked.visited += 1;
             if self.has_ended(&table, slot, now, cache) {
                 found.push(slot);
+            } else if let Some(millis) = table.entry(slot).remaining_ms(now) {
+                cursor.expiring += 1;
+                cursor.ttl_sum_ms += u128::from(millis);
             }
-            slot = table.next_used(slot + 1)?;
+            looked.slot = table.next_used(slot + 1);
         }
-        Some(slot)
+        looked
+    }
+
+    /// Keeps what a pass over a database saw of the expiries in it.
+    fn tell_average_ttl(&self, cursor: &SweepCursor) {
+        if let Some(average) = self.average_ttl_ms.get(usize::from(cursor.database)) {
+            let millis = cursor.ttl_sum_ms.checked_div(u128::from(cursor.expiring)).unwrap_or(0);
+            average.store(u64::try_from(millis).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
     }
 
     /// Removes those of `found` that still do not count: between the guards they may have been used again.

@@ -28,6 +28,11 @@ impl Table {
         self.slab.len() - self.slab.known_absent()
     }
 
+    /// Keys with an expiry set on them.
+    pub(super) fn expiring(&self) -> usize {
+        self.slab.expiring()
+    }
+
     /// All bytes this table holds, without the allocator's own.
     pub(super) fn memory_bytes(&self) -> usize {
         self.index.heap_bytes() + self.slab.heap_bytes()

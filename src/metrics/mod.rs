@@ -6,14 +6,17 @@
 //! A worker's counters have one writer, so counting is a load and a store, never a locked instruction.
 
 mod counter;
+mod errors;
 mod histogram;
 mod top;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 pub use counter::{Counter, Gauge};
+pub use errors::ErrorCounts;
 pub use histogram::{Histogram, HistogramSum};
 pub use top::{Heavy, TopSubjects};
 
@@ -24,6 +27,9 @@ pub struct Metrics {
     /// Of the process.
     pub server: ServerMetrics,
 }
+
+/// Subjects that are looked up under one lock: some 20 us.
+const FORGOTTEN_AT_ONCE: usize = 1_024;
 
 /// Counters that any thread may write.
 #[derive(Default)]
@@ -64,6 +70,8 @@ pub struct WorkerMetrics {
     pub keyspace_misses: Counter,
     /// Requests that were no protocol.
     pub protocol_errors: Counter,
+    /// Error replies by the word they begin with.
+    pub errors: Mutex<ErrorCounts>,
     /// Takes by the kind of the deciding limit, see [`TAKE_KINDS`].
     pub takes: [Counter; TAKE_KINDS.len()],
     /// Denied takes, likewise.
@@ -106,6 +114,7 @@ impl WorkerMetrics {
             keyspace_hits: Counter::default(),
             keyspace_misses: Counter::default(),
             protocol_errors: Counter::default(),
+            errors: Mutex::default(),
             takes: Default::default(),
             denials: Default::default(),
             denied_subjects: Mutex::default(),
@@ -162,6 +171,33 @@ impl Metrics {
         TopSubjects::merged(workers.iter().map(|worker| tops(worker).lock().clone()), count)
     }
 
+    /// Error replies by the word they begin with.
+    #[must_use]
+    pub fn errors(&self) -> BTreeMap<Box<str>, u64> {
+        let workers: Vec<_> = self.workers.lock().clone();
+        ErrorCounts::merged(workers.iter().map(|worker| worker.errors.lock().clone()))
+    }
+
+    /// Forgets these subjects of a database, wherever they are counted.
+    pub fn forget_subjects(&self, database: u8, subjects: &[&[u8]]) {
+        // A worker that counts waits no longer than a part takes.
+        for part in subjects.chunks(FORGOTTEN_AT_ONCE) {
+            self.each_top(|top| top.forget(database, part.iter().copied()));
+        }
+    }
+
+    /// Forgets every subject of a database.
+    pub fn forget_database(&self, database: u8) {
+        self.each_top(|top| top.forget_database(database));
+    }
+
+    fn each_top(&self, change: impl Fn(&mut TopSubjects)) {
+        for worker in self.workers.lock().iter() {
+            change(&mut worker.denied_subjects.lock());
+            change(&mut worker.hot_subjects.lock());
+        }
+    }
+
     /// Sets every counter to zero, as `CONFIG RESETSTAT` does. A worker that counts at this moment may keep what it had.
     pub fn reset(&self) {
         for worker in self.workers.lock().iter() {
@@ -184,6 +220,7 @@ impl Metrics {
                 counter.reset();
             }
             worker.takes.iter().chain(&worker.denials).for_each(Counter::reset);
+            *worker.errors.lock() = ErrorCounts::default();
             *worker.denied_subjects.lock() = TopSubjects::default();
             *worker.hot_subjects.lock() = TopSubjects::default();
         }

@@ -2,7 +2,8 @@
 //!
 //! The Space-Saving algorithm (Metwally, Agrawal, El Abbadi, 2005): a subject that is not counted yet takes the place of
 //! the lightest and inherits its count, so a count is too high by at most the lightest count, and every subject heavier than
-//! total / capacity is among them.
+//! total / capacity is among them. Subjects that are forgotten leave room; who comes then may have been counted before and lost
+//! its place, so it inherits the highest count that was ever lost.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
@@ -38,6 +39,8 @@ pub struct TopSubjects {
     by_subject: HashTable<usize>,
     /// Places as a binary heap, the lightest first: no place's count is above its children's, at twice its position and behind.
     heap: Vec<usize>,
+    /// The highest count that was given up for another subject.
+    lost: u64,
     hashing: foldhash::fast::RandomState,
 }
 
@@ -52,26 +55,22 @@ struct Counted {
     position: usize,
 }
 
+impl Counted {
+    fn is(&self, database: u8, subject: &[u8]) -> bool {
+        self.database == database && self.subject == subject
+    }
+}
+
 impl TopSubjects {
     /// Counts `weight` for a subject.
     pub fn count(&mut self, database: u8, subject: &[u8], weight: u64) {
         let hash = self.hashing.hash_one((database, subject));
-        let is_it = |&place: &usize| {
-            let counted = &self.places[place];
-            counted.database == database && counted.subject == subject
-        };
-        if let Some(&place) = self.by_subject.find(hash, is_it) {
+        if let Some(&place) = self.by_subject.find(hash, |&place| self.places[place].is(database, subject)) {
             self.places[place].count += weight;
             self.move_down(self.places[place].position);
         } else if self.places.len() < CAPACITY {
-            self.add(Counted {
-                database,
-                subject: subject.into(),
-                hash,
-                count: weight,
-                error: 0,
-                position: 0,
-            });
+            let (count, error) = (self.lost + weight, self.lost);
+            self.add(Counted { database, subject: subject.into(), hash, count, error, position: 0 });
         } else {
             self.replace_lightest(database, subject, hash, weight);
         }
@@ -98,11 +97,40 @@ impl TopSubjects {
         counted.subject.extend_from_slice(subject);
         counted.subject.shrink_to(KEPT_BYTES);
         counted.hash = hash;
-        counted.error = counted.count;
-        counted.count += weight;
+        self.lost = self.lost.max(counted.count);
+        counted.error = self.lost;
+        counted.count = self.lost + weight;
         let places = &self.places;
         self.by_subject.insert_unique(hash, place, |&place| places[place].hash);
         self.move_down(0);
+    }
+
+    /// Forgets these subjects of a database.
+    pub fn forget<'s>(&mut self, database: u8, subjects: impl Iterator<Item = &'s [u8]>) {
+        if self.places.is_empty() {
+            return;
+        }
+        for subject in subjects {
+            let hash = self.hashing.hash_one((database, subject));
+            if self.by_subject.find(hash, |&place| self.places[place].is(database, subject)).is_some() {
+                self.retain(|counted| !counted.is(database, subject));
+            }
+        }
+    }
+
+    /// Forgets every subject of a database.
+    pub fn forget_database(&mut self, database: u8) {
+        self.retain(|counted| counted.database != database);
+        if self.places.is_empty() {
+            self.lost = 0;
+        }
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Counted) -> bool) {
+        let before = std::mem::take(&mut self.places);
+        self.by_subject.clear();
+        self.heap.clear();
+        before.into_iter().filter(keep).for_each(|counted| self.add(counted));
     }
 
     fn weight_at(&self, position: usize) -> u64 {
@@ -202,6 +230,38 @@ mod tests {
         subjects.sort();
         subjects.dedup();
         assert_eq!(subjects.len(), CAPACITY);
+    }
+
+    #[test]
+    fn forgotten_subjects_are_gone_and_no_count_is_too_low() {
+        let mut top = TopSubjects::default();
+        for subject in ["a", "b"] {
+            top.count(0, subject.as_bytes(), 5);
+            top.count(1, subject.as_bytes(), 7);
+        }
+        top.forget(0, [&b"a"[..], b"absent"].into_iter());
+        let told = |top: &TopSubjects| {
+            let heavy = TopSubjects::merged(std::iter::once(top.clone()), 300);
+            heavy.iter().map(|heavy| (heavy.database, heavy.count)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&top), [(1, 7), (1, 7), (0, 5)]);
+        top.forget_database(1);
+        assert_eq!(told(&top), [(0, 5)]);
+        // One subject more than there is room for: the first was counted 5 times and lost its place.
+        let all: Vec<[u8; 2]> = (0..256u16).map(u16::to_le_bytes).collect();
+        all.iter().for_each(|subject| top.count(0, subject, 9));
+        assert_eq!(top.lost, 5);
+        top.forget(0, all[1..].iter().map(|subject| &subject[..]));
+        top.count(0, b"b", 1);
+        let heavy = TopSubjects::merged(std::iter::once(top.clone()), 1);
+        assert_eq!(
+            (heavy.len(), top.places.iter().find(|counted| counted.is(0, b"b")).unwrap().count),
+            (1, 6),
+            "at least its true 6"
+        );
+        top.forget_database(0);
+        top.count(0, b"b", 1);
+        assert_eq!(told(&top), [(0, 1)]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::civil::Date;
 
 use super::calendar::CalendarPeriod;
-use super::error::LimitError;
+use super::error::{LimitError, shown};
 
 /// Where a calendar period begins, as one small number:
 /// - month: the day, 1 to 31; in months without that day, their last day;
@@ -25,8 +25,7 @@ impl Anchor {
     /// # Errors
     /// [`LimitError::Anchor`] when such a period cannot begin there.
     pub fn new(period: CalendarPeriod, number: u64) -> Result<Self, LimitError> {
-        let given = u32::try_from(number).unwrap_or(u32::MAX);
-        let refused = LimitError::Anchor { period, given };
+        let refused = LimitError::Anchor { period, given: number.to_string() };
         let number = u16::try_from(number).map_err(|_| refused.clone())?;
         let (own, allowed) = match period {
             CalendarPeriod::Week => (1, number <= 7),
@@ -38,6 +37,16 @@ impl Anchor {
             return Err(refused);
         }
         Ok(if number == own { Self::NONE } else { Self(number) })
+    }
+
+    /// Reads the number of a beginning as clients name it: 0 is none, who wants the calendar's own names it or no anchor.
+    ///
+    /// # Errors
+    /// [`LimitError::Anchor`] when the text is no number or such a period cannot begin there.
+    pub(super) fn parse(period: CalendarPeriod, text: &[u8]) -> Result<Self, LimitError> {
+        let number = super::number::parse(text).filter(|&number| number > 0);
+        let anchor = number.and_then(|number| Self::new(period, number).ok());
+        anchor.ok_or_else(|| LimitError::Anchor { period, given: shown(text) })
     }
 
     /// The number; 0 for the calendar's own beginning.

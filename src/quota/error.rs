@@ -45,8 +45,8 @@ pub enum LimitError {
     Anchor {
         /// The calendar period.
         period: CalendarPeriod,
-        /// What was given.
-        given: u32,
+        /// What was given, as errors show it.
+        given: String,
     },
 }
 

@@ -110,11 +110,12 @@ struct Cursor<'a, I: Iterator<Item = &'a [u8]>> {
 
 /// What may follow the numbers of a limit.
 #[derive(Default)]
-struct Options {
+struct Options<'a> {
     burst: Option<u64>,
     window: Option<Window>,
     zone: Option<Zone>,
-    anchor: Option<u64>,
+    /// As given: the period says what it may be.
+    anchor: Option<&'a [u8]>,
     unit: Option<Unit>,
 }
 
@@ -186,11 +187,12 @@ fn budget<'a>(cursor: &mut Cursor<'a, impl Iterator<Item = &'a [u8]>>) -> Result
     if period == CalendarPeriod::Total && options.zone.is_some() {
         return Err(SyntaxError::ZoneOfTotal);
     }
-    let anchor = Anchor::new(period, options.anchor.unwrap_or(0)).map_err(SyntaxError::Limit)?;
+    let anchor = options.anchor.map_or(Ok(Anchor::NONE), |text| Anchor::parse(period, text));
+    let anchor = anchor.map_err(SyntaxError::Limit)?;
     finish(Rule::budget(maximum, period, options.zone.unwrap_or_default(), anchor), &options)
 }
 
-fn finish(rule: Result<Rule, LimitError>, options: &Options) -> Result<Limit, SyntaxError> {
+fn finish(rule: Result<Rule, LimitError>, options: &Options<'_>) -> Result<Limit, SyntaxError> {
     let rule = rule.map_err(SyntaxError::Limit)?;
     Ok(Limit { unit: options.unit.unwrap_or_default(), rule })
 }
@@ -226,7 +228,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Cursor<'a, I> {
         self.next("PER")
     }
 
-    fn options(&mut self, form: Form) -> Result<Options, SyntaxError> {
+    fn options(&mut self, form: Form) -> Result<Options<'a>, SyntaxError> {
         let mut options = Options::default();
         loop {
             if self.accept(b"unit") {
@@ -244,7 +246,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Cursor<'a, I> {
                 let zone = Zone::parse(self.next("TZ")?).map_err(SyntaxError::Zone)?;
                 once(&mut options.zone, zone, "TZ")?;
             } else if form == Form::Budget && self.accept(b"anchor") {
-                once(&mut options.anchor, self.number("ANCHOR")?, "ANCHOR")?;
+                once(&mut options.anchor, self.next("ANCHOR")?, "ANCHOR")?;
             } else {
                 return Ok(options);
             }
@@ -343,6 +345,16 @@ mod tests {
         check("WINDOW 281474976710656 PER 2s SLIDING", "must be between 0 and 281474976710655");
         check("BUDGET 5 PER 1h", "expected HOUR, DAY, WEEK, MONTH, YEAR or TOTAL instead of '1h'");
         check("BUDGET 5 PER MONTH ANCHOR 32", "anchor 32 must be a day from 1 to 31 for month");
+        check("BUDGET 5 PER MONTH ANCHOR 0", "anchor 0 must be a day from 1 to 31 for month");
+        check("BUDGET 5 PER MONTH ANCHOR -1", "anchor -1 must be a day from 1 to 31 for month");
+        check("BUDGET 5 PER WEEK ANCHOR MONDAY", "anchor MONDAY must be 1 (Monday) to 7 (Sunday) for week");
+        check(
+            "BUDGET 5 PER YEAR ANCHOR 99999999999",
+            "anchor 99999999999 must be month * 100 + day, from 101 to 1231",
+        );
+        check("BUDGET 5 PER DAY ANCHOR 0", "anchor 0 must be left out for day");
+        check("BUDGET 5 PER WEEK ANCHOR 1 ANCHOR 1", "ANCHOR may be named once");
+        check("BUDGET 5 PER WEEK ANCHOR", "limit ends after ANCHOR");
         check("BUDGET 5 PER TOTAL TZ Europe/Berlin", "TZ must be left out for total");
         check("BUDGET 5 PER MONTH TZ Mars", "time zone 'Mars' must be");
         check("RATE 1 PER 60s RATE 2 PER 1m BURST 3", "two limits are 'requests:rate:1m'");

@@ -21,6 +21,10 @@ use crate::resp::RequestParser;
 /// Capacity that a thread's output keeps from turn to turn: what a turn may write, and a large reply.
 const KEPT_OUTPUT_BYTES: usize = 1024 * 1024;
 
+/// Bytes that one poll sends of what is held: some 0.2 ms. A client that reads as fast as it is written to would otherwise hold the
+/// thread for all of a long reply.
+const SENT_AT_ONCE_BYTES: usize = 1024 * 1024;
+
 /// Output that the socket did not take is moved, not copied, from this size on.
 const MOVED_OUTPUT_BYTES: usize = 64 * 1024;
 
@@ -109,8 +113,11 @@ impl Connection {
                 return self.poll_ending(context, drained);
             }
             let free = drained && !self.conversation.is_held();
-            let went_on =
-                if free && self.unexamined { self.run_held(context)? } else { self.receive(context, free)? };
+            let went_on = if free && self.unexamined {
+                self.run_held(context)?
+            } else {
+                self.receive(context, drained, free)?
+            };
             match went_on {
                 Progress::Again => ran = true,
                 Progress::Yield => {
@@ -136,10 +143,13 @@ impl Connection {
         if self.output.is_empty() {
             return Ok(true);
         }
+        let mut allowed = SENT_AT_ONCE_BYTES;
         loop {
-            match self.stream.poll_write(context, self.output.bytes()) {
+            let bytes = self.output.bytes();
+            match self.stream.poll_write(context, &bytes[..bytes.len().min(allowed)]) {
                 Poll::Ready(Ok(sent)) => {
                     self.output.consume(sent);
+                    allowed -= sent;
                     self.worker.metrics.output_bytes.add(count(sent));
                     if self.ending == Ending::Open {
                         self.deadline = None;
@@ -151,6 +161,10 @@ impl Connection {
             }
             if self.output.is_empty() {
                 return Ok(true);
+            }
+            if allowed == 0 {
+                yield_turn(context)?;
+                return Ok(false);
             }
         }
     }
@@ -176,8 +190,8 @@ impl Connection {
     }
 
     /// Reads once, and runs what came if it may.
-    fn receive(&mut self, context: &mut Context<'_>, free: bool) -> Step<Progress> {
-        let limit = self.worker.limits.query_buffer_bytes.load(Ordering::Relaxed);
+    fn receive(&mut self, context: &mut Context<'_>, drained: bool, free: bool) -> Step<Progress> {
+        let limit = self.worker.limits.input_bytes(drained);
         if self.input.len() >= limit && free {
             tracing::warn!(client = %self.client().address, "closed a connection: a request is over the query-buffer limit");
             return Err(Over);
@@ -280,7 +294,7 @@ impl Connection {
             tracing::warn!(client = %self.client().address, "closed a connection: its unread replies are over the output-buffer limit");
             return Err(Over);
         }
-        let is_stalled = !drained && self.input.len() >= limits.query_buffer_bytes.load(Ordering::Relaxed);
+        let is_stalled = !drained && self.input.len() >= limits.input_bytes(drained);
         let stall_ms = limits.stall_ms.load(Ordering::Relaxed);
         let waits = self.conversation.late.is_some();
         let waits_for_others = self.conversation.late.as_ref().is_some_and(|late| late.waits_for_others());
@@ -298,7 +312,10 @@ impl Connection {
             tracing::debug!(client = %self.client().address, "closed an idle connection");
             return Err(Over);
         } else if is_stalled {
-            self.give_up_unless_set(stall_ms, "it reads no replies and its query buffer is full");
+            self.give_up_unless_set(
+                stall_ms,
+                "it reads no replies, and as many requests as may wait behind them do",
+            );
         }
         Ok(false)
     }

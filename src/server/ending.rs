@@ -2,15 +2,13 @@
 
 use std::future::Future as _;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::Sleep;
 
 use super::connection::{Connection, Over, Step};
-
-/// How long a client may take nothing of the replies it is still owed, once the connection ends.
-const FLUSH_MS: u64 = 5_000;
 
 /// How long input is read and dropped after the last reply. A socket closed with unread input resets the connection, and the
 /// client's kernel may drop the reply before the client reads it.
@@ -39,7 +37,8 @@ impl Connection {
         if self.ending == Ending::Open {
             self.ending = Ending::Closing;
             self.input = super::held::Held::default();
-            self.give_up_in(FLUSH_MS, "it did not take its last replies");
+            let flush_ms = self.worker.limits.flush_ms.load(Ordering::Relaxed);
+            self.give_up_in(flush_ms, "it did not take its last replies");
         }
     }
 
@@ -84,10 +83,15 @@ impl Connection {
 
     /// What must be sent after the client ended its side is bounded like the rest of an ending.
     pub(super) fn expect_end(&mut self) {
-        self.give_up_unless_set(FLUSH_MS, "it ended its side and did not take its last replies");
+        let flush_ms = self.worker.limits.flush_ms.load(Ordering::Relaxed);
+        self.give_up_unless_set(flush_ms, "it ended its side and did not take its last replies");
     }
 
     pub(super) fn poll_deadline(&mut self, context: &mut Context<'_>) -> Step<()> {
+        // When the server ends, all clients have the time of `shutdown-timeout` to take their replies; the worker keeps it.
+        if self.ending != Ending::Lingering && self.worker.shutdown.is_begun() {
+            return Ok(());
+        }
         let Some(deadline) = &mut self.deadline else { return Ok(()) };
         if deadline.timer.as_mut().poll(context).is_pending() {
             return Ok(());

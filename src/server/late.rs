@@ -116,7 +116,10 @@ impl Late {
                 Owed::Answer { answer, suppressed } => {
                     let Poll::Ready(bytes) = answer.as_mut().poll(context) else { return };
                     self.owed_answers -= 1;
-                    if !*suppressed {
+                    if !*suppressed && output.is_empty() {
+                        // A long reply is moved: to copy it would hold the thread.
+                        output.take_over(bytes, 0);
+                    } else if !*suppressed {
                         output.append(&bytes, 0);
                     }
                 }

@@ -5,7 +5,7 @@
 //! **May use** `dispatch`, `resp`, `clock`, `metrics`.
 //!
 //! Invariants: a connection belongs to one thread for life. A turn reads once and writes once. Input that is not yet run is
-//! bounded by the query-buffer limit, and output by the output-buffer limit, because nothing runs while output is pending.
+//! bounded by the query-buffer limit, behind unread output by a smaller one, and output by the output-buffer limit, because nothing runs while output is pending.
 //! An idle connection holds no buffer.
 
 mod accept;

@@ -7,9 +7,9 @@ use super::late::{Hold, Late, MAX_FETCHES};
 use super::limits::ConnectionLimits;
 use super::scout::Scout;
 use crate::clock::Timestamp;
-use crate::dispatch::execute::{Execution, write_error};
+use crate::dispatch::execute::Execution;
 use crate::dispatch::{Answer, Command, CommandError, Executor, Outcome, ReplyMode, Session};
-use crate::resp::{Request, RequestLimits, RequestParser};
+use crate::resp::{Protocol, Request, RequestLimits, RequestParser};
 
 /// Requests after which other connections have a turn: some 0.1 ms of counters, and more than a client's usual pipeline.
 pub(super) const MAX_REQUESTS_PER_TURN: usize = 1_024;
@@ -187,7 +187,8 @@ impl Runner {
         {
             late.fetches = 0;
             if !conversation.is_suppressed() {
-                write_error(&mut self.output, conversation.session.protocol, &CommandError::other(text));
+                let protocol = conversation.session.protocol;
+                self.executor.write_error(&mut self.output, protocol, &CommandError::other(text));
             }
             return Step::Done;
         }
@@ -292,13 +293,15 @@ impl Runner {
     fn refuse(&mut self, conversation: &Conversation, text: &str) {
         self.executor.scratch().metrics.protocol_errors.add(1);
         tracing::debug!(client = %conversation.session.client.address, "closing: {text}");
-        write_error(&mut self.output, conversation.session.protocol, &CommandError::other(text.to_owned()));
+        let error = CommandError::other(text.to_owned());
+        self.executor.write_error(&mut self.output, conversation.session.protocol, &error);
     }
 
     /// What may still be written of a turn in which a handler panicked: the replies before it, and an error in its place.
     pub(super) fn after_panic(&mut self) -> &[u8] {
         self.output.truncate(self.replies_end);
-        self.output.extend_from_slice(b"-ERR internal error\r\n");
+        let error = CommandError::other("internal error");
+        self.executor.write_error(&mut self.output, Protocol::Resp2, &error);
         self.replies_end = self.output.len();
         &self.output
     }

@@ -1,4 +1,4 @@
-//! INFO's sections on each command.
+//! INFO's sections on each command and each sort of error.
 
 use super::Lines;
 use crate::app::process::Process;
@@ -28,6 +28,11 @@ pub(super) fn latencies(process: &Process) -> Lines {
             format!("p50={},p99={},p99.9={}", micros(500), micros(990), micros(999))
         },
     )
+}
+
+pub(super) fn errors(process: &Process) -> Lines {
+    let errors = process.metrics.errors().into_iter();
+    errors.map(|(code, count)| (format!("errorstat_{code}"), format!("count={count}"))).collect()
 }
 
 fn lines(

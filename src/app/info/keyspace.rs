@@ -3,9 +3,12 @@
 use super::Lines;
 use crate::app::process::Process;
 
-/// One line for each database that has keys. How many of them expire is not counted, so it is not told.
+/// One line for each database that has keys.
 pub(super) fn keyspace(process: &Process) -> Lines {
-    let keys = process.engine.memory().keys;
-    let used = keys.iter().enumerate().filter(|(_, keys)| **keys > 0);
-    used.map(|(database, keys)| (format!("db{database}"), format!("keys={keys}"))).collect()
+    let report = process.engine.memory();
+    let line = |(database, keys): (usize, &usize)| {
+        let (expires, average) = (report.expiring[database], report.average_ttl_ms[database]);
+        (format!("db{database}"), format!("keys={keys},expires={expires},avg_ttl={average}"))
+    };
+    report.keys.iter().enumerate().filter(|(_, keys)| **keys > 0).map(line).collect()
 }

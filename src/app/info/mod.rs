@@ -29,6 +29,7 @@ pub(super) fn sections(process: &Process) -> Vec<(&'static str, Lines)> {
         ("replication", server::replication(process)),
         ("cpu", server::cpu()),
         ("commandstats", commands::calls(process)),
+        ("errorstats", commands::errors(process)),
         ("latencystats", commands::latencies(process)),
         ("cluster", vec![line("cluster_enabled", 0)]),
         ("keyspace", keyspace::keyspace(process)),

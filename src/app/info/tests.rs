@@ -72,8 +72,8 @@ fn time_keys_and_calls_are_told() {
     put(0, b"a");
     put(0, b"b");
     put(7, b"a");
-    assert_eq!(value(&assembly, "keyspace", "db0").as_deref(), Some("keys=2"));
-    assert_eq!(value(&assembly, "keyspace", "db7").as_deref(), Some("keys=1"));
+    assert_eq!(value(&assembly, "keyspace", "db0").as_deref(), Some("keys=2,expires=0,avg_ttl=0"));
+    assert_eq!(value(&assembly, "keyspace", "db7").as_deref(), Some("keys=1,expires=0,avg_ttl=0"));
     assert_eq!(value(&assembly, "keyspace", "db1"), None);
     assert_ne!(value(&assembly, "memory", "used_memory").as_deref(), Some("0"));
 
@@ -87,6 +87,44 @@ fn time_keys_and_calls_are_told() {
     assert!(latency.is_some_and(|latency| latency.starts_with("p50=")));
     assert_eq!(value(&assembly, "stats", "total_commands_processed").as_deref(), Some("2"));
     assert_eq!(value(&assembly, "stats", "total_error_replies").as_deref(), Some("2"));
+}
+
+#[test]
+fn errors_are_told_by_their_first_word() {
+    let (assembly, _) = assembled();
+    assert_eq!(value(&assembly, "errorstats", "errorstat_ERR"), None);
+    run(&assembly, b"NOSUCH\r\nGET\r\nSET a x\r\nINCR a\r\nCL.THROTTLE t 1 1 60\r\nGET t\r\n");
+    let count = |code: &str| value(&assembly, "errorstats", &format!("errorstat_{code}"));
+    assert_eq!(count("ERR").as_deref(), Some("count=3"), "unknown, refused and failed ones count");
+    assert_eq!(count("WRONGTYPE").as_deref(), Some("count=1"));
+    run(&assembly, b"GET t\r\n");
+    assert_eq!(count("WRONGTYPE").as_deref(), Some("count=2"), "of all workers");
+    run(&assembly, b"CONFIG RESETSTAT\r\n");
+    assert_eq!(count("WRONGTYPE"), None);
+}
+
+#[test]
+fn expiries_are_counted_exactly_and_the_sweep_tells_their_average() {
+    let (assembly, clock) = assembled();
+    let keyspace = || value(&assembly, "keyspace", "db0").unwrap_or_default();
+    run(
+        &assembly,
+        b"SET a x PX 100000\r\nSET b 1 PX 300000\r\nSET c x\r\nINCR d\r\nQUOTA.TAKE q 1 RATE 1 PER 1h\r\n",
+    );
+    assert_eq!(keyspace(), "keys=5,expires=2,avg_ttl=0");
+    let mut sweeper = crate::app::sweep::Sweeper::default();
+    sweeper.round(&assembly.process.engine, &*clock, &assembly.process.metrics);
+    assert_eq!(keyspace(), "keys=5,expires=2,avg_ttl=200000");
+    run(
+        &assembly,
+        b"PEXPIRE c 5000\r\nPEXPIRE d 5000\r\nPERSIST a\r\nAPPEND b x\r\nRENAME c e\r\nCOPY d f\r\n",
+    );
+    assert!(keyspace().starts_with("keys=6,expires=4,"), "{}", keyspace());
+    clock.advance_micros(5_000_000);
+    run(&assembly, b"INCR d\r\nEXISTS e\r\nSET f x\r\n");
+    assert!(keyspace().starts_with("keys=6,expires=2,"), "d and f stay, e is not swept yet: {}", keyspace());
+    run(&assembly, b"DEL b e\r\nFLUSHDB\r\nSET g 1\r\n");
+    assert_eq!(keyspace(), "keys=1,expires=0,avg_ttl=0");
 }
 
 /// Runs inline requests on the assembly's ports.

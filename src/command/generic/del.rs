@@ -2,6 +2,8 @@
 
 use crate::command::live;
 use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Outcome, Spec, example};
+use crate::engine::Expiry;
+use crate::engine::value::{Content, Kind};
 
 pub(super) static SPEC: Spec = Spec {
     name: "del",
@@ -22,16 +24,25 @@ fn run(context: &mut Context<'_>, args: Args<'_>) -> Handled {
     remove_all(context, args)
 }
 
-/// Deletes every key that is named. The values are freed after the guards are gone.
+/// Deletes every key that is named. The values are freed after the guards are gone. Quotas among them are forgotten in the counts of
+/// QUOTA.TOP, those too that had ended by themselves.
 pub(super) fn remove_all(context: &mut Context<'_>, args: Args<'_>) -> Handled {
     let keys = live::in_session(context, args.rest());
-    let removed: Vec<_> = if let [(_, key)] = keys[..] {
-        live::edit(context, key, |slot| slot.remove())?.into_iter().collect()
+    let removed: Vec<Option<(Content, Expiry)>> = if let [(_, key)] = keys[..] {
+        vec![live::edit(context, key, |slot| slot.remove())?]
     } else {
         live::edit_many(context, &keys, |slots| {
-            (0..keys.len()).filter_map(|position| slots.slot(position).remove()).collect()
+            (0..keys.len()).map(|position| slots.slot(position).remove()).collect()
         })?
     };
-    context.reply.count(removed.len());
+    let is_string = |removed: &Option<(Content, Expiry)>| {
+        removed.as_ref().is_some_and(|(content, _)| content.kind() == Kind::String)
+    };
+    let others = keys.iter().zip(&removed).filter(|(_, removed)| !is_string(removed));
+    let subjects: Vec<&[u8]> = others.map(|((_, key), _)| *key).collect();
+    if !subjects.is_empty() {
+        context.forget_subjects(&subjects);
+    }
+    context.reply.count(removed.iter().flatten().count());
     Ok(Outcome::Reply)
 }

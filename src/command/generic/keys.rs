@@ -3,12 +3,11 @@
 //! A large database is walked in slices, between which other clients are served. A key that is there throughout is answered once;
 //! one that is renamed meanwhile may be missed or answered under both names.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
 
 use crate::command::glob;
+use crate::dispatch::outcome::yield_now;
 use crate::dispatch::{
     Args, Arity, CommandError, Context, Flags, Group, Handled, Keys, Outcome, Ports, Spec, example,
 };
@@ -57,7 +56,7 @@ fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
     }
     while search.step(SMALL_DATABASE_KEYS) {}
     let mut reply = search.header();
-    reply.extend_from_slice(&search.found);
+    search.found.iter().for_each(|part| reply.extend_from_slice(part));
     context.reply.raw_reply(&reply);
     Ok(Outcome::Reply)
 }
@@ -70,8 +69,9 @@ struct Search {
     protocol: Protocol,
     next: Option<Cursor>,
     spans: SpanCache,
-    /// The keys that matched, encoded.
-    found: Vec<u8>,
+    /// The keys that matched, encoded, in parts of about [`SLICE_BYTES`]: one buffer that grew would be copied at once.
+    found: VecDeque<Vec<u8>>,
+    found_bytes: usize,
     count: usize,
 }
 
@@ -84,7 +84,8 @@ impl Search {
             protocol,
             next: Some(Cursor::default()),
             spans: SpanCache::default(),
-            found: Vec::new(),
+            found: VecDeque::new(),
+            found_bytes: 0,
             count: 0,
         }
     }
@@ -93,21 +94,28 @@ impl Search {
     fn step(&mut self, keys: usize) -> bool {
         let Some(cursor) = self.next else { return false };
         let now = self.ports.clock.now();
-        let (pattern, spans, found, count) =
-            (&self.pattern, &mut self.spans, &mut self.found, &mut self.count);
-        let mut writer = ReplyWriter::new(found, self.protocol);
+        let (pattern, spans, count) = (&self.pattern, &mut self.spans, &mut self.count);
+        let mut part = self.found.pop_back().unwrap_or_default();
+        let known_bytes = part.len();
+        let mut writer = ReplyWriter::new(&mut part, self.protocol);
         let page = self.ports.engine.scan(self.database, cursor, keys, now, |key, view| {
             if glob::matches(pattern, key) && !view.has_ended(now, spans) {
                 writer.bulk(key);
                 *count += 1;
             }
         });
+        self.found_bytes += part.len() - known_bytes;
+        let is_full = part.len() >= SLICE_BYTES;
+        self.found.push_back(part);
+        if is_full {
+            self.found.push_back(Vec::new());
+        }
         self.next = page.next;
         self.next.is_some() && !self.is_too_long()
     }
 
     fn is_too_long(&self) -> bool {
-        self.found.len() > MAX_REPLY_BYTES
+        self.found_bytes > MAX_REPLY_BYTES
     }
 
     /// What comes before the keys; the whole reply when that is an error.
@@ -115,7 +123,8 @@ impl Search {
         let mut header = Vec::new();
         let mut writer = ReplyWriter::new(&mut header, self.protocol);
         if self.is_too_long() {
-            self.found = Vec::new();
+            self.found.clear();
+            self.found_bytes = 0;
             let text = format!("the reply is longer than {MAX_REPLY_BYTES} bytes; SCAN answers it in pages");
             writer.error(&CommandError::other(text).to_string());
         } else {
@@ -126,32 +135,18 @@ impl Search {
 
     async fn in_slices(mut self) -> Vec<u8> {
         while self.step(SLICE_KEYS) {
-            let_others_run().await;
+            yield_now().await;
         }
         let mut reply = self.header();
-        reply.reserve_exact(self.found.len());
-        for slice in self.found.chunks(SLICE_BYTES) {
-            reply.extend_from_slice(slice);
-            let_others_run().await;
+        reply.reserve_exact(self.found_bytes);
+        while let Some(part) = self.found.pop_front() {
+            for slice in part.chunks(SLICE_BYTES) {
+                reply.extend_from_slice(slice);
+                yield_now().await;
+            }
         }
         reply
     }
-}
-
-/// Ends when the other tasks of the thread that are ready have had their turn.
-fn let_others_run() -> impl Future<Output = ()> {
-    struct Pause(bool);
-    impl Future for Pause {
-        type Output = ();
-        fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<()> {
-            if std::mem::replace(&mut self.0, true) {
-                return Poll::Ready(());
-            }
-            task.waker().wake_by_ref();
-            Poll::Pending
-        }
-    }
-    Pause(false)
 }
 
 #[cfg(test)]
@@ -178,13 +173,5 @@ mod tests {
         assert_eq!(found.len(), keys);
         assert!(reply.starts_with(&format!("*{keys}\r\n")));
         assert_eq!(server.call("KEYS key:12"), b"*1\r\n$6\r\nkey:12\r\n");
-    }
-
-    #[test]
-    fn other_tasks_run_between_slices() {
-        let mut pause = Box::pin(let_others_run());
-        let mut task = TaskContext::from_waker(std::task::Waker::noop());
-        assert!(pause.as_mut().poll(&mut task).is_pending());
-        assert!(pause.as_mut().poll(&mut task).is_ready());
     }
 }

@@ -36,11 +36,16 @@ pub(super) static SPEC: Spec = Spec {
     run,
 };
 
+/// A throttle keeps one time and no limit, so what is left of it can be told to those only who name the limit.
+const OF_THROTTLE: &str = "WRONGTYPE the key is a throttle of CL.THROTTLE or GCRA, which keeps no limits to tell: CL.THROTTLE key \
+    max_burst count period 0 asks without taking, and so does GCRA key max_burst tokens_per_period period TOKENS 0";
+
 fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
     let subject = args.next_bytes()?;
     let slots = context.read(subject, |view| match view.kind() {
         Kind::Quota => Ok(view.quota_slots()),
-        Kind::String | Kind::Throttle => Err(CommandError::WrongType),
+        Kind::Throttle => Err(CommandError::Coded(OF_THROTTLE.into())),
+        Kind::String => Err(CommandError::WrongType),
     })?;
     let slots = slots.transpose()?.unwrap_or_default();
     let spans = &mut context.scratch.spans;
@@ -61,4 +66,25 @@ fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
         reply.integer(look.reset_as_reply_ms());
     }
     Ok(Outcome::Reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::dispatch::testing::Harness;
+
+    #[test]
+    fn keys_of_another_type_are_told_apart() {
+        let mut server = Harness::new(crate::command::table());
+        server.feed(b"SET text 1\r\nCL.THROTTLE throttle 1 1 60\r\nGCRA gcra 1 1 60\r\n");
+        assert!(server.call("QUOTA.PEEK text").starts_with(b"-WRONGTYPE Operation against a key"));
+        for key in ["throttle", "gcra"] {
+            let error = server.call(&format!("QUOTA.PEEK {key}"));
+            assert!(error.starts_with(b"-WRONGTYPE the key is a throttle of CL.THROTTLE or GCRA"), "{key}");
+        }
+        // What the error advises takes nothing.
+        let asked = b"*5\r\n:0\r\n:2\r\n:1\r\n:-1\r\n:60\r\n";
+        assert_eq!(server.call("CL.THROTTLE throttle 1 1 60 0"), asked);
+        assert_eq!(server.call("CL.THROTTLE throttle 1 1 60 0"), asked);
+        assert!(server.call("GCRA gcra 1 1 60 TOKENS 0").starts_with(b"*5\r\n:0\r\n:2\r\n:1\r\n"));
+    }
 }

@@ -34,6 +34,9 @@ fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
         Some(Kind::Quota | Kind::Throttle) => Ok(slot.remove()),
         Some(Kind::String) => Err(CommandError::WrongType),
     })?;
-    context.reply.integer(i64::from(removed?.is_some()));
+    let removed = removed?;
+    // What it used may have ended by itself before: it is no longer among the denied all the same.
+    context.forget_subjects(&[subject]);
+    context.reply.integer(i64::from(removed.is_some()));
     Ok(Outcome::Reply)
 }

@@ -147,3 +147,60 @@ fn fullest(
     });
     used.max()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::dispatch::testing::Harness;
+
+    /// Asks three times for one unit a minute, so that two are denied.
+    fn deny(server: &mut Harness, subject: &str) {
+        (0..3).for_each(|_| drop(server.call(&format!("CL.THROTTLE {subject} 0 1 60"))));
+    }
+
+    #[track_caller]
+    fn check(server: &mut Harness, expected: &[&str]) {
+        for (order, count) in [("DENIED", 2), ("HOT", 3)] {
+            let told: String = expected
+                .iter()
+                .map(|subject| format!("*3\r\n${}\r\n{subject}\r\n:{count}\r\n:0\r\n", subject.len()))
+                .collect();
+            let reply = String::from_utf8(server.call(&format!("QUOTA.TOP {order} 100"))).unwrap();
+            assert_eq!(reply, format!("*{}\r\n{told}", expected.len()), "{order}");
+        }
+    }
+
+    #[test]
+    fn subjects_are_forgotten_when_they_are_reset_deleted_or_flushed() {
+        let mut server = Harness::new(crate::command::table());
+        ["a", "b", "c", "d", "e", "f"].into_iter().for_each(|subject| deny(&mut server, subject));
+        server.call("SELECT 1");
+        deny(&mut server, "a");
+        server.call("SELECT 0");
+        check(&mut server, &["a", "b", "c", "d", "e", "f"]);
+        assert_eq!(server.call("QUOTA.RESET a"), b":1\r\n");
+        check(&mut server, &["b", "c", "d", "e", "f"]);
+        assert_eq!(server.call("DEL b absent"), b":1\r\n");
+        assert_eq!(server.call("UNLINK c"), b":1\r\n");
+        check(&mut server, &["d", "e", "f"]);
+        // Those that have ended by themselves are forgotten too.
+        server.clock.advance_micros(60_000_000);
+        assert_eq!(server.call("DEL d"), b":0\r\n");
+        server.call("QUOTA.RESET e");
+        check(&mut server, &["f"]);
+        server.call("FLUSHDB");
+        check(&mut server, &[]);
+        server.call("SELECT 1");
+        check(&mut server, &["a"]);
+        server.call("FLUSHALL");
+        check(&mut server, &[]);
+    }
+
+    #[test]
+    fn what_is_deleted_in_its_own_turn_is_not_told_of() {
+        let mut server = Harness::new(crate::command::table());
+        for end in ["DEL t", "QUOTA.RESET t", "FLUSHDB", "FLUSHALL"] {
+            server.feed(format!("CL.THROTTLE t 0 1 60\r\nCL.THROTTLE t 0 1 60\r\n{end}\r\n").as_bytes());
+            check(&mut server, &[]);
+        }
+    }
+}

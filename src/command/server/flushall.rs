@@ -2,6 +2,7 @@
 
 use super::flush::{free, read_mode};
 use crate::dispatch::{Args, Arity, Context, Flags, Group, Handled, Keys, Outcome, Spec, example};
+use crate::engine::DATABASES;
 
 pub(super) static SPEC: Spec = Spec {
     name: "flushall",
@@ -27,6 +28,9 @@ pub(super) static SPEC: Spec = Spec {
 fn run(context: &mut Context<'_>, args: Args<'_>) -> Handled {
     read_mode(args)?;
     free(context.engine().flush_all());
+    (0..DATABASES)
+        .filter_map(|database| u8::try_from(database).ok())
+        .for_each(|database| context.forget_database(database));
     context.reply.ok();
     Ok(Outcome::Reply)
 }

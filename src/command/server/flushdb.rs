@@ -27,6 +27,7 @@ pub(super) static SPEC: Spec = Spec {
 fn run(context: &mut Context<'_>, args: Args<'_>) -> Handled {
     read_mode(args)?;
     free(context.engine().flush(context.session.database));
+    context.forget_database(context.session.database);
     context.reply.ok();
     Ok(Outcome::Reply)
 }

@@ -96,6 +96,29 @@ fn a_shutdown_answers_all_that_was_sent() {
 }
 
 #[test]
+fn a_shutdown_gives_clients_its_own_time_to_take_their_replies() {
+    const LENGTH: usize = 50_000_000;
+    let mut server = Running::start();
+    server.limits.flush_ms.store(0, Ordering::Relaxed);
+    server.limits.drain_ms.store(600_000, Ordering::Relaxed);
+    let ask = |client: &mut Client<TcpStream>| {
+        client.send(format!("bytes {LENGTH}\r\n").as_bytes());
+        until("the reply waits", || server.registry.list().iter().any(|client| client.buffers().1 > 0));
+    };
+    let mut given_up = server.connect();
+    ask(&mut given_up);
+    given_up.0.shutdown(std::net::Shutdown::Write).unwrap();
+    assert!(given_up.rest().len() < LENGTH, "while the server goes on, the time is over at once");
+    until("it is closed", || server.registry.open_connections() == 0);
+    let mut served = server.connect();
+    ask(&mut served);
+    server.shutdown.begin();
+    served.0.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(served.rest().len(), format!("${LENGTH}\r\n\r\n").len() + LENGTH);
+    server.stop();
+}
+
+#[test]
 fn a_shutdown_does_not_wait_for_suspended_or_paused_clients() {
     let mut server = Running::start();
     let (mut suspended, mut paused) = (server.connect(), server.connect());

@@ -47,7 +47,7 @@ fn a_million_requests_may_be_written_before_the_first_read() {
     let server = Running::start();
     let mut client = server.connect();
     let mut other = server.connect();
-    client.send(&b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n".repeat(1_000_000));
+    client.send(&b"*2\r\n$3\r\nGET\r\n$21\r\norg/acme/agent/000007\r\n".repeat(1_000_000));
     other.check("PING", "+PONG\r\n");
     let expected = "$10\r\n0123456789\r\n".repeat(1_000);
     for _ in 0..1_000 {
@@ -67,6 +67,25 @@ fn a_client_that_never_reads_is_closed_and_others_are_served() {
     while client.0.write_all(&block).is_ok() {}
     other.check("PING", "+PONG\r\n");
     until("it is closed", || server.registry.open_connections() == 1);
+}
+
+#[test]
+fn little_is_read_behind_unread_replies_and_much_of_one_request() {
+    const BACKLOG: u32 = 100_000;
+    let server = Running::start();
+    server.limits.unread_backlog_bytes.store(usize::try_from(BACKLOG).unwrap(), Ordering::Relaxed);
+    let mut client = server.connect();
+    let large = format!("$300000\r\n{}\r\n", "x".repeat(300_000));
+    client.send(format!("*2\r\n$4\r\nECHO\r\n{large}").as_bytes());
+    client.0.set_write_timeout(Some(std::time::Duration::from_millis(50))).unwrap();
+    let block = b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n".repeat(1_000);
+    while client.0.write_all(&block).is_ok() {}
+    let held = || server.registry.list()[0].buffers();
+    until("replies are unread and requests wait", || held().0 >= BACKLOG && held().1 > 0);
+    // One read more, of 64 KiB, may be held.
+    assert!(held().0 < BACKLOG + 65_536, "{} bytes of requests are held", held().0);
+    client.expect(&large);
+    client.expect(&"$10\r\n0123456789\r\n".repeat(1_000));
 }
 
 #[test]

@@ -7,8 +7,7 @@ mod sleep;
 
 use crate::dispatch::{CommandError, Context};
 
-const REFUSED: &str = "DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it \
-    from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.";
+const REFUSED: &str = "DEBUG command not allowed. It is allowed where the setting enable-debug-command is yes, which takes a new start.";
 
 /// Refuses unless `enable-debug-command` is set.
 fn check_allowed(context: &Context<'_>) -> Result<(), CommandError> {

@@ -17,7 +17,7 @@ pub(super) static SPEC: Spec = Spec {
     keys: Keys::NONE,
     examples: &[example(
         "DEBUG SET-ACTIVE-EXPIRE 0",
-        "(error) ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
+        "(error) ERR DEBUG command not allowed. It is allowed where the setting enable-debug-command is yes, which takes a new start.",
     )],
     subcommands: &[],
     run,
