@@ -57,13 +57,17 @@ impl LimitMemo {
     }
 }
 
-/// A cheap hash of the text's length and its words; a poor one costs a parse, never a wrong answer.
+/// A cheap hash of the text's length and its words, the last one read as far back as it takes to be whole: copying a shorter
+/// one costs more than the rest of the hash. A poor one costs a parse, never a wrong answer.
 fn place_of(text: &[u8]) -> usize {
     let mut sum = text.len() as u64;
-    for word in text.chunks(8) {
-        let mut bytes = [0; 8];
-        bytes[..word.len()].copy_from_slice(word);
-        sum = (sum ^ u64::from_le_bytes(bytes)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+    let mut mix = |word: [u8; 8]| {
+        sum = (sum ^ u64::from_le_bytes(word)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+    };
+    text.as_chunks().0.iter().for_each(|&word| mix(word));
+    match text.last_chunk() {
+        Some(&last) => mix(last),
+        None => text.iter().for_each(|&byte| mix([byte; 8])),
     }
     usize::try_from(sum >> 58).unwrap_or_default()
 }
