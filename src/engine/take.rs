@@ -10,7 +10,7 @@ use super::value::{Content, QuotaSlot, QuotaSlots};
 use super::{Engine, Slot};
 use crate::clock::Timestamp;
 use crate::quota;
-use crate::quota::{Limit, MAX_LIMITS, Mode, SpanCache, State, Status, Verdict, take, take_word};
+use crate::quota::{Limit, MAX_LIMITS, Mode, Rule, SpanCache, State, Status, Verdict, take, take_word};
 
 /// A limit and how much is taken of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,10 +132,16 @@ fn take_in(
         && charge.limit.limit.rule.is_word()
         && known.is_none_or(|(limit, _)| limit.slot_key() == charge.limit.limit.slot_key())
     {
-        let word = known.map_or(0, |(_, word)| word);
-        let (next, verdict) = take_word(&charge.limit.limit.rule, word, charge.amount, mode, now, cache);
-        if let Some(next) = next {
-            slot.put_quota(id, next);
+        let rule = &charge.limit.limit.rule;
+        let (writer, word) = known.map_or((None, 0), |(limit, word)| (Some(limit), word));
+        let asked = writer.map_or(*rule, |writer| rule.after(&writer.rule));
+        let (next, verdict) = take_word(&asked, word, charge.amount, mode, now, cache);
+        match (next, writer) {
+            (Some(next), Some(writer)) if !rule.explains(&State::Word(next), now) => {
+                slot.put(Content::Quota(writer, next), Expiry::NEVER);
+            }
+            (Some(next), _) => slot.put_quota(id, next),
+            (None, _) => {}
         }
         return Ok(verdict);
     }
@@ -183,7 +189,8 @@ fn take_among(
     if changes_state(mode, &verdict) {
         for (charge, &position) in charges.iter().zip(&positions) {
             let slot = &mut slots.as_mut_slice()[position];
-            if slot.id.is_none() || slot.id != charge.limit.id {
+            let is_another = slot.id.is_none() || slot.id != charge.limit.id;
+            if is_another && charge.limit.limit.rule.explains(&slot.state, now) {
                 slot.limit = charge.limit.limit;
                 slot.id = charge.limit.id;
             }
@@ -219,6 +226,14 @@ fn decide(
     now: Timestamp,
     cache: &mut SpanCache,
 ) -> Verdict {
+    // Rules that meet a state of another one with their slot key; nearly always there is none.
+    let mut asked: SmallVec<[(usize, Rule); 1]> = SmallVec::new();
+    for (number, (charge, &position)) in charges.iter().zip(positions).enumerate() {
+        let slot = &slots.as_slice()[position];
+        if slot.id.is_none() || slot.id != charge.limit.id {
+            asked.push((number, charge.limit.limit.rule.after(&slot.limit.rule)));
+        }
+    }
     let mut states: [Option<&mut State>; MAX_LIMITS] = std::array::from_fn(|_| None);
     let positions = &positions[..charges.len()];
     for (at, slot) in slots.as_mut_slice().iter_mut().enumerate() {
@@ -229,8 +244,11 @@ fn decide(
     let mut picked: SmallVec<[quota::Slot<'_>; 4]> = charges
         .iter()
         .zip(states)
-        .filter_map(|(charge, state)| {
-            Some(quota::Slot { rule: &charge.limit.limit.rule, amount: charge.amount, state: state? })
+        .enumerate()
+        .filter_map(|(number, (charge, state))| {
+            let after = asked.iter().find(|(asked, _)| *asked == number);
+            let rule = after.map_or(&charge.limit.limit.rule, |(_, rule)| rule);
+            Some(quota::Slot { rule, amount: charge.amount, state: state? })
         })
         .collect();
     debug_assert_eq!(picked.len(), charges.len(), "every charge has a slot of its own");

@@ -98,6 +98,25 @@ impl Rule {
         }
     }
 
+    /// This rule for a decision on a state that `writer`, a rule of the same slot, left: see [`Rate::after`]. The other kinds tell
+    /// a wrong clock by their period, which all rules of a slot share.
+    #[must_use]
+    pub fn after(&self, writer: &Self) -> Self {
+        match (self, writer) {
+            (Self::Rate(rate), Self::Rate(writer)) => Self::Rate(rate.after(writer)),
+            _ => *self,
+        }
+    }
+
+    /// Whether this rule alone explains how far a state lies ahead of `now`; if not, the rule that wrote it must be kept with it.
+    #[must_use]
+    pub fn explains(&self, state: &State, now: Timestamp) -> bool {
+        match self {
+            Self::Rate(rate) => rate.explains(word_of(state), now),
+            _ => true,
+        }
+    }
+
     /// The most that can be available at once.
     #[must_use]
     #[inline]

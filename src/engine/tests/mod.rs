@@ -1,6 +1,7 @@
 //! Tests of the engine as a whole.
 
 mod keys;
+mod limits;
 #[cfg(not(shuttle))]
 mod threads;
 

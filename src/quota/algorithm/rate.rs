@@ -23,6 +23,8 @@ pub struct Rate {
     count: NonZeroU64,
     period: Period,
     burst: NonZeroU64,
+    /// How much further ahead than this limit explains a state may lie, since another limit wrote it; 0 but in a decision.
+    slack_micros: u64,
 }
 
 impl Rate {
@@ -39,7 +41,7 @@ impl Rate {
         }
         let count = NonZeroU64::new(count).expect("it was checked above");
         let burst = NonZeroU64::new(burst).expect("it was checked above");
-        Ok(Self { count, period, burst })
+        Ok(Self { count, period, burst, slack_micros: 0 })
     }
 
     /// Units per period.
@@ -60,6 +62,24 @@ impl Rate {
         self.burst.get()
     }
 
+    /// This limit for a decision on a state that `writer` left: what that limit explains is no wrong clock's work, or a smaller
+    /// limit would shorten what a larger one is owed, and be paid back when that is asked again.
+    #[must_use]
+    pub(in crate::quota) fn after(&self, writer: &Self) -> Self {
+        Self { slack_micros: writer.furthest_micros().saturating_sub(self.furthest_micros()), ..*self }
+    }
+
+    /// Whether a state lies no further ahead of `now` than charges of this limit and a clock's step inside a period explain.
+    pub(in crate::quota) fn explains(&self, word: u128, now: Timestamp) -> bool {
+        halves(word).0.saturating_sub(now.as_micros()) <= self.furthest_micros()
+    }
+
+    /// How far ahead a state can lie that this limit explains, rounded up: under 2^53.
+    fn furthest_micros(&self) -> u64 {
+        let refill = self.cost_of(self.burst()).div_ceil(u128::from(self.count()));
+        u64::try_from(refill).unwrap_or(u64::MAX).saturating_add(self.period.as_micros())
+    }
+
     /// The cost of `amount` units in `1 / count` us: under 2^115.
     #[inline]
     fn cost_of(&self, amount: u64) -> u128 {
@@ -78,7 +98,8 @@ impl Rate {
         let rest = rest.min(self.count() - 1);
         let ahead = u128::from(full_at - now.as_micros()) * u128::from(self.count()) + u128::from(rest);
         let all = self.cost_of(self.burst());
-        if ahead > all + self.cost_of(self.count()) { all } else { ahead }
+        let slack = u128::from(self.slack_micros) * u128::from(self.count());
+        if ahead > all + self.cost_of(self.count()) + slack { all } else { ahead }
     }
 
     /// What the bucket lacks at `now`, in `1 / count` us: at most the cost of all it holds.
@@ -222,6 +243,31 @@ mod tests {
         let wrong = Timestamp::from_micros(START.as_micros() - 1_000_001);
         assert_eq!(rate.room(word, 10, wrong, cache).retry, Retry::AfterMicros(1_000_000));
         assert_eq!(rate.fresh_at(rate.settle(word, wrong, cache), cache), Some(wrong.plus_micros(1_000_000)));
+    }
+
+    #[test]
+    fn a_smaller_limit_shortens_nothing_that_a_larger_one_wrote() {
+        let cache = &mut SpanCache::default();
+        for (large, small) in [(rate(10, 1_000), rate(10, 10)), (rate(1, 10), rate(10, 10))] {
+            let word = large.charge(0, large.burst(), START, cache);
+            assert!(large.explains(word, START) && !small.explains(word, START));
+            let asked = small.after(&large);
+            assert_eq!(asked.room(word, 1, START, cache).available, 0);
+            assert_eq!(asked.settle(word, START, cache), word);
+            assert_eq!(
+                asked.charge(word, 1, START, cache),
+                word,
+                "force owes nothing beyond, and forgives nothing"
+            );
+            assert_eq!(large.after(&small), large);
+            // What neither of them explains is a wrong clock's work.
+            let wrong = Timestamp::from_micros(START.as_micros() - large.furthest_micros());
+            let settled = asked.settle(word, wrong, cache);
+            assert_eq!(
+                small.fresh_at(settled, cache),
+                small.fresh_at(small.charge(0, 10, wrong, cache), cache)
+            );
+        }
     }
 
     #[test]
