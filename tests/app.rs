@@ -338,6 +338,48 @@ fn settings_change_what_connections_may_do() {
 }
 
 #[test]
+fn what_a_command_changes_holds_for_those_behind_it_in_a_pipeline() {
+    let server = Running::start(&[]);
+    let mut stream = server.connect();
+    let check = |stream: &mut TcpStream, pipeline: &str, replies: &str| {
+        let answer = Running::call(stream, &pipeline.replace('|', "\r\n"), replies.len());
+        assert_eq!(answer, replies, "{pipeline}");
+    };
+    check(
+        &mut stream,
+        "CONFIG SET max-key-bytes 3|GET four",
+        "+OK\r\n-ERR key is 4 bytes long, at most 3 are ",
+    );
+    let mut stream = server.connect();
+    check(&mut stream, "CONFIG SET maxmemory 1mb|SET big 1", "+OK\r\n+OK\r\n");
+    let refused = "+OK\r\n+RESET\r\n-NOAUTH Authentication required.\r\n";
+    check(&mut stream, "CONFIG SET requirepass secret|RESET|GET k", refused);
+    check(
+        &mut stream,
+        "AUTH secret|CONFIG SET requirepass \"\"|CLIENT PAUSE 60000 WRITE|GET k",
+        "+OK\r\n+OK\r\n+OK\r\n$-1\r\n",
+    );
+    // The write waits for the end of the pause, which another client brings.
+    stream.write_all(b"CLIENT PAUSE 60000 WRITE\r\nSET k v\r\n").expect("the server reads");
+    let mut reply = [0; 5];
+    stream.read_exact(&mut reply).expect("the pause is answered");
+    let mut other = server.connect();
+    check(&mut other, "GET k|CLIENT UNPAUSE", "$-1\r\n+OK\r\n");
+    stream.read_exact(&mut reply).expect("the write goes on");
+    assert_eq!(&reply, b"+OK\r\n");
+}
+
+#[test]
+fn a_slow_command_does_not_hold_the_time_of_those_behind_it() {
+    let server = Running::start(&[]);
+    let mut stream = server.connect();
+    let pipeline = "SETRANGE big 50000000 x\r\nSET k v PX 500\r\nPTTL k";
+    let replies = Running::call(&mut stream, pipeline, ":50000001\r\n+OK\r\n:500\r\n".len());
+    let left = replies.rsplit(':').next().and_then(|left| left.trim().parse::<u64>().ok());
+    assert!(left.is_some_and(|left| left <= 500), "{replies}");
+}
+
+#[test]
 fn what_expired_is_swept_by_the_clock_that_was_given() {
     let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_000)));
     let surroundings = Surroundings { clock: clock.clone(), signals: false };

@@ -16,6 +16,9 @@ use crate::resp::{Protocol, ReplyWriter, Request};
 /// Bytes of unknown names and arguments that an error repeats, as in Redis.
 const ECHOED_BYTES: usize = 128;
 
+/// The most words of a request that counts as fast: what works on more keys is measured alone, as it may be slow.
+const FAST_WORDS: usize = 128;
+
 /// Words of a slow command that are kept, and bytes of each, as in Redis.
 const SLOW_WORDS: usize = 32;
 const SLOW_WORD_BYTES: usize = 128;
@@ -88,12 +91,19 @@ impl Executor {
 
     /// Begins a turn: reads the clock and what may refuse commands. Answers the turn's time.
     pub fn begin_turn(&mut self) -> Timestamp {
-        let ports = &self.ports;
-        let (now, stopwatch) = ports.clock.read();
+        let (now, stopwatch) = self.ports.clock.read();
         let turn = &mut self.turn;
-        turn.now = now;
         turn.stopwatch = stopwatch;
         turn.measured_nanos = 0;
+        self.read_conditions(now);
+        now
+    }
+
+    /// Reads what may refuse commands, at the turn's start and after a command that took its time or may have changed it: those
+    /// behind it in a pipeline must meet neither an old time nor old settings.
+    fn read_conditions(&mut self, now: Timestamp) {
+        let (ports, turn) = (&self.ports, &mut self.turn);
+        turn.now = now;
         turn.loading = ports.lifecycle.is_loading();
         let maxmemory = ports.settings.maxmemory_bytes();
         turn.out_of_memory = maxmemory > 0 && ports.metrics.server.data_bytes.value() > maxmemory;
@@ -102,7 +112,6 @@ impl Executor {
         turn.max_reply_bytes = ports.settings.output_buffer_limit_bytes();
         turn.paused_until = ports.clients.paused_until(false);
         turn.writes_paused_until = ports.clients.paused_until(true);
-        now
     }
 
     /// Ends a turn: shares its time out among the commands that were not measured alone.
@@ -229,7 +238,7 @@ impl Executor {
             return Execution::Paused(until);
         }
         self.turn.last_command = command.number;
-        let fast = command.spec.flags.has(Flags::FAST);
+        let fast = command.spec.flags.has(Flags::FAST) && request.len() <= FAST_WORDS;
         let (now, stopwatch) =
             if fast { (self.turn.now, self.turn.stopwatch) } else { self.ports.clock.read() };
         let protocol = session.protocol;
@@ -255,7 +264,9 @@ impl Executor {
         if fast {
             self.count_fast(command.number);
         } else {
-            self.count_measured(session, request, command, now, stopwatch.nanos());
+            let nanos = stopwatch.nanos();
+            self.count_measured(session, request, command, now, nanos);
+            self.read_conditions(now.plus_micros(nanos / 1_000));
         }
         Execution::Done(outcome)
     }
