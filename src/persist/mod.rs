@@ -11,8 +11,10 @@ mod limit;
 pub mod record;
 #[cfg(test)]
 mod strategy;
+pub mod usage;
 
 pub use batch::{Batch, ClosedPeriod};
 pub use bytes::DecodeError;
 pub use content::{decode, encode};
 pub use record::{Record, StoredValue};
+pub use usage::{SlotUsage, usage_of};
