@@ -6,9 +6,19 @@
 
 pub mod batch;
 mod bytes;
+mod chain;
+mod claim;
 mod content;
+#[cfg(test)]
+mod contract;
+#[doc(hidden)]
+pub mod fake;
 mod limit;
+mod migrations;
 pub mod record;
+mod rows;
+pub mod sqlite;
+pub mod store;
 #[cfg(test)]
 mod strategy;
 pub mod usage;
@@ -17,4 +27,9 @@ pub use batch::{Batch, ClosedPeriod};
 pub use bytes::DecodeError;
 pub use content::{decode, encode};
 pub use record::{Record, StoredValue};
+pub use sqlite::SqliteStore;
+pub use store::{
+    Answer, Applied, Claim, Claimed, DataSetId, Epoch, EpochRow, Id, Lease, OwnerId, OwnerRow, Page, Pruned,
+    RejectedRecord, Store, StoreError, Tenure,
+};
 pub use usage::{SlotUsage, usage_of};
