@@ -15,6 +15,7 @@ mod contract;
 pub mod fake;
 mod limit;
 mod migrations;
+pub mod postgres;
 pub mod record;
 mod rows;
 pub mod sqlite;
@@ -26,6 +27,7 @@ pub mod usage;
 pub use batch::{Batch, ClosedPeriod};
 pub use bytes::DecodeError;
 pub use content::{decode, encode};
+pub use postgres::{PostgresOptions, PostgresStore};
 pub use record::{Record, StoredValue};
 pub use sqlite::SqliteStore;
 pub use store::{
