@@ -1,6 +1,5 @@
 //! Applying a batch to SQLite.
 
-use std::fmt::Write;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
@@ -36,24 +35,19 @@ const REJECT: &str = "INSERT INTO rejected (database, key, subject, reason, reje
 /// The statement for a whole chunk, which is prepared once.
 static UPSERT_CHUNK: LazyLock<Arc<str>> = LazyLock::new(|| upsert(CHUNK_ROWS).into());
 
-/// Epoch and number are the first two parameters, then each row has seven.
+/// Epoch and number are the first two parameters, then each row has seven. None is numbered: sqlx asks SQLite for the name of each that it
+/// binds, and SQLite looks through all names for it.
 fn upsert(rows: usize) -> String {
     let mut sql = String::from(
-        "INSERT INTO entries (database, key, type, state, expires_at_ms, usage, subject, deleted, epoch, seq) VALUES ",
+        "INSERT INTO entries (epoch, seq, database, key, type, state, expires_at_ms, usage, subject, deleted)
+        SELECT ?, ?, column1, column2, column3, column4, column5, column6, column7, column4 IS NULL FROM (VALUES ",
     );
     for row in 0..rows {
-        let at = |column: usize| 3 + row * 7 + column;
-        let separator = if row == 0 { "" } else { ", " };
-        let (database, key, kind, state) = (at(0), at(1), at(2), at(3));
-        let (expires, usage, subject) = (at(4), at(5), at(6));
-        write!(
-            sql,
-            "{separator}(?{database}, ?{key}, ?{kind}, ?{state}, ?{expires}, ?{usage}, ?{subject}, ?{state} IS NULL, ?1, ?2)"
-        )
-        .expect("a string takes all that is written");
+        sql.push_str(if row == 0 { "(?, ?, ?, ?, ?, ?, ?)" } else { ", (?, ?, ?, ?, ?, ?, ?)" });
     }
+    // Without a condition SQLite would take the conflict for one of a join.
     sql.push_str(
-        " ON CONFLICT (database, key) DO UPDATE SET type = excluded.type, state = excluded.state,
+        ") WHERE true ON CONFLICT (database, key) DO UPDATE SET type = excluded.type, state = excluded.state,
             expires_at_ms = excluded.expires_at_ms, usage = excluded.usage, deleted = excluded.deleted,
             epoch = excluded.epoch, seq = excluded.seq
         WHERE (entries.epoch, entries.seq) < (excluded.epoch, excluded.seq)",
