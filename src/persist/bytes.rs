@@ -82,7 +82,7 @@ pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
 
 /// Appends a signed number: small ones of either sign are short.
 pub(super) fn put_signed(out: &mut Vec<u8>, number: i64) {
-    put_number(out, (number << 1 ^ (number >> 63)).cast_unsigned());
+    put_number(out, ((number << 1) ^ (number >> 63)).cast_unsigned());
 }
 
 /// Appends a length and so many bytes.

@@ -52,7 +52,7 @@ struct Inner {
 #[derive(Clone, Default)]
 struct Data {
     now: Timestamp,
-    rows: BTreeMap<(u8, Box<[u8]>), Row>,
+    rows: BTreeMap<Place, Row>,
     flushed: BTreeMap<u8, (u64, u64)>,
     closed_periods: Vec<ClosedPeriod>,
     rejected: Vec<RejectedRecord>,
@@ -63,6 +63,12 @@ struct Data {
     lease_until: Option<Timestamp>,
     epochs: Vec<EpochRow>,
 }
+
+/// Database and key.
+type Place = (u8, Box<[u8]>);
+
+/// A row with its place.
+type Found<'a> = (&'a Place, &'a Row);
 
 #[derive(Clone)]
 struct Row {
@@ -235,7 +241,7 @@ impl Data {
     }
 
     /// The next rows, and whether these were all.
-    fn rows_behind(&self, after: Option<&MissingKey>, rows: u32) -> (Vec<(&(u8, Box<[u8]>), &Row)>, bool) {
+    fn rows_behind(&self, after: Option<&MissingKey>, rows: u32) -> (Vec<Found<'_>>, bool) {
         let start = after.map_or(Unbounded, |after| Excluded((after.database, after.key.clone())));
         let rows = usize::try_from(rows).expect("32 bits fit a usize");
         let found: Vec<_> = self.rows.range((start, Unbounded)).take(rows).collect();
@@ -248,7 +254,7 @@ fn after(now: Timestamp, duration: Duration) -> Timestamp {
     now.plus_micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
 }
 
-fn next_of(rows: &[(&(u8, Box<[u8]>), &Row)], all: bool) -> Option<MissingKey> {
+fn next_of(rows: &[Found<'_>], all: bool) -> Option<MissingKey> {
     let ((database, key), _) = rows.last()?;
     (!all).then(|| MissingKey { database: *database, key: key.clone() })
 }
@@ -292,7 +298,7 @@ impl Store for FakeStore {
         let page = move |data: &Data| {
             let (found, all) = data.rows_behind(after, rows);
             let live = found.iter().filter(|((database, _), row)| data.lives(*database, row, now));
-            let record = |((database, key), row): &(&(u8, Box<[u8]>), &Row)| Record {
+            let record = |((database, key), row): &Found<'_>| Record {
                 database: *database,
                 key: key.clone(),
                 value: row.value.clone(),
@@ -319,7 +325,7 @@ impl Store for FakeStore {
         let prune = move |data: &mut Data, _: &[Box<[u8]>]| {
             let (found, all) = data.rows_behind(after, rows);
             let next = next_of(&found, all);
-            let is_dead = |((database, _), row): &&(&(u8, Box<[u8]>), &Row)| {
+            let is_dead = |((database, _), row): &&Found<'_>| {
                 row.written.1 <= applied && !data.lives(*database, row, now)
             };
             let dead: Vec<_> = found.iter().filter(is_dead).map(|(place, _)| (*place).clone()).collect();

@@ -44,7 +44,7 @@ pub trait Store: Send + Sync {
     /// the claim has the same data directory or says `take_over`.
     fn begin_epoch<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Claimed>;
 
-    /// Lets the lease end `lease` from now, by the truth's clock.
+    /// Lets the lease end `lease` from now, by the truth's clock; waits for a batch that is being applied.
     fn renew(&self, epoch: u64, owner: OwnerId, lease: Duration) -> Answer<'_, Tenure>;
 
     /// Ends the lease: at a clean stop, with everything applied. Then any claim on the data set is allowed.
@@ -99,7 +99,7 @@ impl Id {
         let mut digits = text.bytes().filter(|byte| *byte != b'-');
         let mut digit = || char::from(digits.next()?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         for byte in &mut bytes {
-            *byte = digit()? << 4 | digit()?;
+            *byte = (digit()? << 4) | digit()?;
         }
         digits.next().is_none().then_some(Self(bytes))
     }

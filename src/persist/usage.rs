@@ -1,8 +1,13 @@
 //! The readable form of a quota: what people bill and report from with SQL.
 
+use std::fmt::Write;
+
 use crate::clock::Timestamp;
 use crate::engine::value::Content;
 use crate::quota::{Limit, Rule, SpanCache, State};
+
+/// About how many bytes a slot's JSON has: a name, two times, two amounts.
+const SLOT_JSON_BYTES: usize = 96;
 
 /// 9999-12-31T23:59:59Z in microseconds: the last time every database can tell. Later ones are told as this.
 const LATEST_READABLE_MICROS: u64 = 253_402_300_799_000_000;
@@ -92,35 +97,51 @@ pub(super) fn readable_amount(amount: u64) -> i64 {
 }
 
 /// `YYYY-MM`.
-pub(super) fn month_name((year, month): (i16, i8)) -> String {
-    format!("{year:04}-{month:02}")
+pub(super) fn month_name(month: (i16, i8)) -> String {
+    let mut name = String::new();
+    put_month(&mut name, month);
+    name
 }
 
 /// The slots as JSON: an array of `[limit name, period start, used, maximum, resets at, month]`, times in microseconds; arrays,
 /// since the names of fields would be half of every row. The views of the migrations name the parts.
 pub(super) fn to_json(slots: &[SlotUsage]) -> String {
-    use std::fmt::Write;
-
     // A name is of letters, digits and `:/_.-+@`: nothing in it needs an escape.
-    let mut json = String::with_capacity(64 * slots.len() + 2);
-    let mut separator = '[';
-    for slot in slots {
-        let time = |time: Option<Timestamp>| {
-            time.map_or_else(|| "null".to_owned(), |time| readable_micros(time).to_string())
-        };
-        let month =
-            slot.month.map_or_else(|| "null".to_owned(), |month| format!("\"{}\"", month_name(month)));
-        let (used, maximum) = (readable_amount(slot.used), readable_amount(slot.maximum));
-        let (start, resets) = (time(slot.period_start), time(slot.resets_at));
-        write!(json, "{separator}[\"{}\",{start},{used},{maximum},{resets},{month}]", slot.limit.name())
-            .expect("a string takes all that is written");
-        separator = ',';
-    }
-    if slots.is_empty() {
-        json.push('[');
+    let mut json = String::with_capacity(SLOT_JSON_BYTES * slots.len() + 2);
+    json.push('[');
+    for (at, slot) in slots.iter().enumerate() {
+        json.push_str(if at == 0 { "[\"" } else { ",[\"" });
+        write!(json, "{}", slot.limit.name()).expect("a string takes all that is written");
+        json.push_str("\",");
+        put_time(&mut json, slot.period_start);
+        for amount in [slot.used, slot.maximum] {
+            json.push(',');
+            json.push_str(itoa::Buffer::new().format(readable_amount(amount)));
+        }
+        json.push(',');
+        put_time(&mut json, slot.resets_at);
+        match slot.month {
+            None => json.push_str(",null]"),
+            Some(month) => {
+                json.push_str(",\"");
+                put_month(&mut json, month);
+                json.push_str("\"]");
+            }
+        }
     }
     json.push(']');
     json
+}
+
+fn put_time(json: &mut String, time: Option<Timestamp>) {
+    match time {
+        None => json.push_str("null"),
+        Some(time) => json.push_str(itoa::Buffer::new().format(readable_micros(time))),
+    }
+}
+
+fn put_month(json: &mut String, (year, month): (i16, i8)) {
+    write!(json, "{year:04}-{month:02}").expect("a string takes all that is written");
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 /// Where Debian's packages put the programs of each version.
@@ -51,7 +51,7 @@ impl Server {
             .expect("Postgres does not start, see above")
     }
 
-    fn try_start(programs: &PathBuf, fsync: bool) -> Option<Self> {
+    fn try_start(programs: &Path, fsync: bool) -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = port.expect("a port is free").port();
         let mut script = if is_root() {
@@ -70,7 +70,7 @@ impl Server {
         let mut script = script.spawn().expect("a shell starts");
         let stdin = script.stdin.take();
         let mut line = String::new();
-        let read = BufReader::new(script.stdout.take()?).read_line(&mut line);
+        let read = BufReader::new(script.stdout.take().expect("it was piped")).read_line(&mut line);
         read.expect("the script's output can be read");
         if line.trim() != "ready" {
             script.wait().expect("the script ends");

@@ -17,14 +17,15 @@ const FETCH: &str = "SELECT k.at, e.state, e.expires_at_ms
     WHERE NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > $3)
         AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq))";
 
-/// The rows behind a place with whether they live; only those do have their value read.
-const SCAN: &str =
-    "SELECT r.database, r.key, r.long_key, CASE WHEN r.lives THEN r.state END, r.expires_at_ms FROM (
-        SELECT e.*, NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > $3)
-            AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq)) AS lives
-        FROM entries AS e LEFT JOIN flushed AS f ON f.database = e.database
-        WHERE (e.database, e.key) > ($1, $2) ORDER BY e.database, e.key LIMIT $4
-    ) AS r ORDER BY r.database, r.key";
+/// The rows behind a place; only of those that live is the value read.
+const SCAN: &str = "SELECT r.database, r.key, r.long_key,
+        CASE WHEN NOT r.deleted AND (r.expires_at_ms IS NULL OR r.expires_at_ms > $3)
+            AND (f.database IS NULL OR (r.epoch, r.seq) >= (f.epoch, f.seq)) THEN r.state END,
+        r.expires_at_ms
+    FROM (
+        SELECT * FROM entries WHERE (database, key) > ($1, $2) ORDER BY database, key LIMIT $4
+    ) AS r LEFT JOIN flushed AS f ON f.database = r.database
+    ORDER BY r.database, r.key";
 
 const COUNT: &str = "SELECT count(*) FROM entries AS e LEFT JOIN flushed AS f ON f.database = e.database
     WHERE NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > $1)
