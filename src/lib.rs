@@ -10,6 +10,7 @@ pub mod config;
 pub mod dispatch;
 pub mod engine;
 pub mod metrics;
+pub mod persist;
 pub mod quota;
 pub mod resp;
 pub mod server;

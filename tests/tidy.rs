@@ -14,6 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine", &["quota", "clock", "metrics"]),
     ("dispatch", &["resp", "engine", "quota", "clock", "metrics"]),
     ("command", &["dispatch", "engine", "quota", "resp", "clock", "metrics"]),
+    ("persist", &["engine", "quota", "clock", "metrics"]),
     ("server", &["dispatch", "resp", "clock", "metrics"]),
     (
         "admin",

@@ -17,6 +17,14 @@ pub struct QuotaSlot {
     pub state: State,
 }
 
+impl QuotaSlot {
+    /// A slot as it comes from elsewhere: its limit has no number yet.
+    #[must_use]
+    pub const fn new(limit: Limit, state: State) -> Self {
+        Self { limit, id: None, state }
+    }
+}
+
 /// The limits of one subject, in the order of their first use; each slot key is there once.
 #[derive(Clone, Debug, Default)]
 pub struct QuotaSlots {
@@ -28,7 +36,7 @@ impl QuotaSlots {
     /// One slot whose state is a packed word.
     #[must_use]
     pub fn of_word(limit: Limit, word: u128) -> Self {
-        Self { slots: thin_vec![QuotaSlot { limit, id: None, state: State::Word(word) }] }
+        Self { slots: thin_vec![QuotaSlot::new(limit, State::Word(word))] }
     }
 
     /// The slots.

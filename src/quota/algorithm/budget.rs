@@ -66,6 +66,14 @@ impl Budget {
         self.anchor
     }
 
+    /// Year and month in the budget's zone at `at`; `None` for a total, which has no place in a calendar, and behind the year 9999.
+    #[must_use]
+    pub fn month_of(&self, at: Timestamp) -> Option<(i16, i8)> {
+        let instant = jiff::Timestamp::from_second(i64::try_from(at.as_secs()).ok()?).ok()?;
+        let local = self.zone.time_zone().to_datetime(instant);
+        (self.period != CalendarPeriod::Total).then_some((local.year(), local.month()))
+    }
+
     #[inline]
     fn span(&self, at: Timestamp, cache: &mut SpanCache) -> Span {
         cache.span(self.period, self.zone, self.anchor, at)

@@ -1,0 +1,29 @@
+//! Who may take the next epoch: the one rule of all stores.
+
+use super::store::{Claim, Claimed, DataSetId, Lease, OwnerRow};
+
+/// The most bytes of a holder's description that are kept: a path and a host's name.
+const MAX_HOLDER_BYTES: usize = 1_024;
+
+/// What `owner` says to a claim: the refusal, or the data set to go on with, `None` being a new one.
+pub(super) fn judge(owner: &OwnerRow, claim: &Claim) -> Result<Option<DataSetId>, Claimed> {
+    if claim.data_set.is_some() && claim.data_set != owner.data_set {
+        return Err(Claimed::WrongDataSet { found: owner.data_set });
+    }
+    if owner.owner == Some(claim.owner) {
+        return Ok(owner.data_set);
+    }
+    let holder = owner.holder.clone();
+    match owner.lease {
+        Lease::Held(lease_left) => Err(Claimed::Held { holder, lease_left }),
+        Lease::Expired if !claim.same_directory && !claim.take_over => Err(Claimed::Expired { holder }),
+        Lease::Expired | Lease::Free => Ok(owner.data_set),
+    }
+}
+
+/// A holder's description as it is kept.
+pub(super) fn kept_holder(holder: &str) -> &str {
+    // Postgres takes no zero in a text.
+    let holder = holder.split('\0').next().unwrap_or_default();
+    &holder[..holder.floor_char_boundary(MAX_HOLDER_BYTES)]
+}

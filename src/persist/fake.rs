@@ -1,0 +1,347 @@
+//! A truth in memory whose faults are scripted, for tests of what is built on a store.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::pending;
+use std::ops::Bound::{Excluded, Unbounded};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::batch::{Batch, ClosedPeriod};
+use super::chain::{check, overtaken, refusal};
+use super::claim::{judge, kept_holder};
+use super::record::{Record, StoredValue};
+use super::store::{
+    Answer, Applied, Claim, Claimed, Epoch, EpochRow, Id, Lease, MAX_TOLD_EPOCHS, OwnerId, OwnerRow, Page,
+    Pruned, RejectedRecord, Store, StoreError, Tenure,
+};
+use crate::clock::Timestamp;
+use crate::engine::MissingKey;
+
+/// How many commits [`FakeStore::lose_commits`] can take back.
+const KEPT_COMMITS: usize = 64;
+
+/// What happens to one of the next calls that write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It does its work.
+    None,
+    /// The truth cannot be reached, and nothing is changed.
+    BeforeCommit,
+    /// The work is done, and the answer is lost.
+    AfterCommit,
+    /// No answer ever, and nothing is changed.
+    Hang,
+}
+
+/// The truth in memory. Its clock stands until a test moves it.
+#[derive(Default)]
+pub struct FakeStore {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    data: Data,
+    /// The data before each of the last commits, the newest last.
+    before: VecDeque<Data>,
+    faults: VecDeque<Fault>,
+    refused_keys: Vec<Box<[u8]>>,
+}
+
+#[derive(Clone, Default)]
+struct Data {
+    now: Timestamp,
+    rows: BTreeMap<Place, Row>,
+    flushed: BTreeMap<u8, (u64, u64)>,
+    closed_periods: Vec<ClosedPeriod>,
+    rejected: Vec<RejectedRecord>,
+    data_set: Option<Id>,
+    owner: Option<OwnerId>,
+    holder: String,
+    applied: u64,
+    lease_until: Option<Timestamp>,
+    epochs: Vec<EpochRow>,
+}
+
+/// Database and key.
+type Place = (u8, Box<[u8]>);
+
+/// A row with its place.
+type Found<'a> = (&'a Place, &'a Row);
+
+#[derive(Clone)]
+struct Row {
+    value: Option<StoredValue>,
+    written: (u64, u64),
+}
+
+impl FakeStore {
+    /// An empty truth.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What happens to the next calls that write, one after the other.
+    pub fn script(&self, faults: &[Fault]) {
+        self.inner.lock().faults.extend(faults);
+    }
+
+    /// From now on rows with this key are refused.
+    pub fn refuse_key(&self, key: &[u8]) {
+        self.inner.lock().refused_keys.push(key.into());
+    }
+
+    /// Takes the last `count` commits back, as a replica without them does that is promoted. No more than 64 are kept.
+    pub fn lose_commits(&self, count: usize) {
+        let mut inner = self.inner.lock();
+        for _ in 0..count {
+            if let Some(data) = inner.before.pop_back() {
+                let now = inner.data.now;
+                inner.data = Data { now, ..data };
+            }
+        }
+    }
+
+    /// Moves the truth's clock.
+    pub fn advance(&self, duration: Duration) {
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let data = &mut self.inner.lock().data;
+        data.now = data.now.plus_micros(micros);
+    }
+
+    /// Every closed period, in the order of their records.
+    #[must_use]
+    pub fn closed_periods(&self) -> Vec<ClosedPeriod> {
+        self.inner.lock().data.closed_periods.clone()
+    }
+
+    /// Every record that was refused, in order.
+    #[must_use]
+    pub fn rejected(&self) -> Vec<RejectedRecord> {
+        self.inner.lock().data.rejected.clone()
+    }
+
+    /// Runs `write` on the data, with the next fault.
+    async fn write<T>(
+        &self,
+        write: impl FnOnce(&mut Data, &[Box<[u8]>]) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let fault = self.inner.lock().faults.pop_front().unwrap_or(Fault::None);
+        match fault {
+            Fault::Hang => return pending().await,
+            Fault::BeforeCommit => {
+                return Err(StoreError::Unavailable("scripted, before the commit".to_owned()));
+            }
+            Fault::None | Fault::AfterCommit => {}
+        }
+        let mut inner = self.inner.lock();
+        let mut data = inner.data.clone();
+        let answer = write(&mut data, &inner.refused_keys)?;
+        let before = std::mem::replace(&mut inner.data, data);
+        inner.before.push_back(before);
+        if inner.before.len() > KEPT_COMMITS {
+            inner.before.pop_front();
+        }
+        if fault == Fault::AfterCommit {
+            return Err(StoreError::Unclear("scripted, after the commit".to_owned()));
+        }
+        Ok(answer)
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Data) -> T) -> T {
+        read(&self.inner.lock().data)
+    }
+}
+
+impl Data {
+    fn owner_row(&self) -> OwnerRow {
+        let lease = match self.lease_until {
+            None => Lease::Free,
+            Some(until) if until > self.now => {
+                Lease::Held(Duration::from_micros(until.micros_since(self.now)))
+            }
+            Some(_) => Lease::Expired,
+        };
+        OwnerRow {
+            data_set: self.data_set,
+            epoch: self.epoch(),
+            owner: self.owner,
+            holder: self.holder.clone(),
+            applied: self.applied,
+            lease,
+        }
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epochs.last().map_or(0, |row| row.epoch)
+    }
+
+    fn lives(&self, database: u8, row: &Row, now: Timestamp) -> bool {
+        let flushed = self.flushed.get(&database).is_some_and(|flushed| row.written < *flushed);
+        !flushed && row.value.as_ref().is_some_and(|value| !value.expiry.has_passed(now))
+    }
+
+    fn begin_epoch(&mut self, claim: &Claim) -> Claimed {
+        let data_set = match judge(&self.owner_row(), claim) {
+            Ok(data_set) => data_set.unwrap_or(Id([7; 16])),
+            Err(refusal) => return refusal,
+        };
+        if let Some(row) = self.epochs.last_mut() {
+            row.last_seq = Some(self.applied);
+        }
+        let epoch = self.epoch() + 1;
+        let first_seq = self.applied + 1;
+        self.epochs.push(EpochRow { epoch, started_at: self.now, first_seq, last_seq: None });
+        self.data_set = Some(data_set);
+        self.owner = Some(claim.owner);
+        kept_holder(&claim.holder).clone_into(&mut self.holder);
+        self.lease_until = Some(after(self.now, claim.lease));
+        Claimed::Epoch(Epoch { data_set, epoch, applied: self.applied })
+    }
+
+    fn set_lease(&mut self, epoch: u64, owner: OwnerId, lease: Option<Duration>) -> Tenure {
+        if (self.epoch(), self.owner) != (epoch, Some(owner)) {
+            return Tenure::Fenced;
+        }
+        self.lease_until = lease.map(|lease| after(self.now, lease));
+        Tenure::Kept
+    }
+
+    fn apply(
+        &mut self,
+        owner: OwnerId,
+        batch: &Batch,
+        refused_keys: &[Box<[u8]>],
+    ) -> Result<Applied, StoreError> {
+        check(batch)?;
+        let row = self.owner_row();
+        if (row.epoch, row.owner, row.applied + 1) != (batch.epoch, Some(owner), batch.seq) {
+            return Ok(refusal(&row, owner, batch));
+        }
+        self.applied = batch.seq;
+        let written = (batch.epoch, batch.seq);
+        self.closed_periods.extend(batch.closed_periods.iter().cloned());
+        self.flushed.extend(batch.flushed_databases.iter().map(|&database| (database, written)));
+        let mut rejected = Vec::new();
+        for Record { database, key, value } in &batch.records {
+            let place = (*database, key.clone());
+            if refused_keys.contains(key) {
+                let reason = "the key is scripted to be refused".to_owned();
+                rejected.push(RejectedRecord { database: *database, key: key.clone(), reason });
+            } else if self.rows.get(&place).is_some_and(|row| row.written >= written) {
+                return Err(overtaken(batch, 1));
+            } else {
+                self.rows.insert(place, Row { value: value.clone(), written });
+            }
+        }
+        self.rejected.extend(rejected.iter().cloned());
+        Ok(Applied::Whole { rejected })
+    }
+
+    /// The next rows, and whether these were all.
+    fn rows_behind(&self, after: Option<&MissingKey>, rows: u32) -> (Vec<Found<'_>>, bool) {
+        let start = after.map_or(Unbounded, |after| Excluded((after.database, after.key.clone())));
+        let rows = usize::try_from(rows).expect("32 bits fit a usize");
+        let found: Vec<_> = self.rows.range((start, Unbounded)).take(rows).collect();
+        let all = found.len() < rows;
+        (found, all)
+    }
+}
+
+fn after(now: Timestamp, duration: Duration) -> Timestamp {
+    now.plus_micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn next_of(rows: &[Found<'_>], all: bool) -> Option<MissingKey> {
+    let ((database, key), _) = rows.last()?;
+    (!all).then(|| MissingKey { database: *database, key: key.clone() })
+}
+
+impl Store for FakeStore {
+    fn migrate(&self, _dry_run: bool) -> Answer<'_, Vec<String>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn owner(&self) -> Answer<'_, OwnerRow> {
+        Box::pin(async { Ok(self.read(Data::owner_row)) })
+    }
+
+    fn begin_epoch<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Claimed> {
+        Box::pin(self.write(|data, _| Ok(data.begin_epoch(claim))))
+    }
+
+    fn renew(&self, epoch: u64, owner: OwnerId, lease: Duration) -> Answer<'_, Tenure> {
+        Box::pin(self.write(move |data, _| Ok(data.set_lease(epoch, owner, Some(lease)))))
+    }
+
+    fn release(&self, epoch: u64, owner: OwnerId) -> Answer<'_, Tenure> {
+        Box::pin(self.write(move |data, _| Ok(data.set_lease(epoch, owner, None))))
+    }
+
+    fn apply<'a>(&'a self, owner: OwnerId, batch: &'a Batch) -> Answer<'a, Applied> {
+        Box::pin(self.write(move |data, refused_keys| data.apply(owner, batch, refused_keys)))
+    }
+
+    fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Vec<Option<StoredValue>>> {
+        Box::pin(async move {
+            let fetch = |data: &Data, key: &MissingKey| {
+                let row = data.rows.get(&(key.database, key.key.clone()))?;
+                row.value.clone().filter(|_| data.lives(key.database, row, now))
+            };
+            Ok(self.read(|data| keys.iter().map(|key| fetch(data, key)).collect()))
+        })
+    }
+
+    fn scan<'a>(&'a self, after: Option<&'a MissingKey>, rows: u32, now: Timestamp) -> Answer<'a, Page> {
+        let page = move |data: &Data| {
+            let (found, all) = data.rows_behind(after, rows);
+            let live = found.iter().filter(|((database, _), row)| data.lives(*database, row, now));
+            let record = |((database, key), row): &Found<'_>| Record {
+                database: *database,
+                key: key.clone(),
+                value: row.value.clone(),
+            };
+            Page { records: live.map(record).collect(), next: next_of(&found, all) }
+        };
+        Box::pin(async move { Ok(self.read(page)) })
+    }
+
+    fn count(&self, now: Timestamp) -> Answer<'_, u64> {
+        let count = move |data: &Data| {
+            data.rows.iter().filter(|((database, _), row)| data.lives(*database, row, now)).count()
+        };
+        Box::pin(async move { Ok(u64::try_from(self.read(count)).expect("a count fits 64 bits")) })
+    }
+
+    fn prune<'a>(
+        &'a self,
+        after: Option<&'a MissingKey>,
+        rows: u32,
+        applied: u64,
+        now: Timestamp,
+    ) -> Answer<'a, Pruned> {
+        let prune = move |data: &mut Data, _: &[Box<[u8]>]| {
+            let (found, all) = data.rows_behind(after, rows);
+            let next = next_of(&found, all);
+            let is_dead = |((database, _), row): &&Found<'_>| {
+                row.written.1 <= applied && !data.lives(*database, row, now)
+            };
+            let dead: Vec<_> = found.iter().filter(is_dead).map(|(place, _)| (*place).clone()).collect();
+            for place in &dead {
+                data.rows.remove(place);
+            }
+            Ok(Pruned { deleted: u64::try_from(dead.len()).expect("a count fits 64 bits"), next })
+        };
+        Box::pin(self.write(prune))
+    }
+
+    fn epochs(&self) -> Answer<'_, Vec<EpochRow>> {
+        let most = usize::try_from(MAX_TOLD_EPOCHS).expect("32 bits fit a usize");
+        Box::pin(async move { Ok(self.read(|data| data.epochs.iter().rev().take(most).copied().collect())) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

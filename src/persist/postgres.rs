@@ -1,0 +1,162 @@
+//! The truth in Postgres.
+//!
+//! Everything happens in transactions that set what they need for themselves: no session keeps a state, no statement stays prepared, no
+//! lock outlives a commit. So it works through PgBouncer in transaction mode, and with a role that owns only its schema.
+
+mod apply;
+mod error;
+mod key;
+mod options;
+mod owner;
+mod read;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Postgres, Transaction};
+
+use super::batch::Batch;
+use super::migrations::{Migration, due};
+use super::record::StoredValue;
+use super::store::{
+    Answer, Applied, Claim, Claimed, EpochRow, OwnerId, OwnerRow, Page, Pruned, Store, StoreError, Tenure,
+};
+use crate::clock::Timestamp;
+use crate::engine::MissingKey;
+use error::{unavailable, unclear};
+pub use options::PostgresOptions;
+
+/// Every change of the schema, in order.
+const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, name: "truth", sql: include_str!("../../migrations/postgres/0001_truth.sql") }];
+
+/// Starts of several servers migrate one after the other. The lock ends with its transaction, so PgBouncer may be between; the number
+/// is made of the letters `quotad`, and a lock for each database is enough.
+const MIGRATION_LOCK: i64 = 0x7175_6f74_6164;
+
+/// How long to wait for a connection, also to a server that is not there; then the flush is tried again.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Connections: one flushes, one scans, the others fetch.
+const CONNECTIONS: u32 = 8;
+
+/// A Postgres database.
+pub struct PostgresStore {
+    pool: PgPool,
+    /// What every transaction begins with.
+    begin: Arc<str>,
+}
+
+impl PostgresStore {
+    /// Makes the pool, which connects on first use; [`Store::migrate`] comes next. Within a Tokio runtime.
+    #[must_use]
+    pub fn new(options: &PostgresOptions) -> Self {
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .connect_lazy_with(options.connection());
+        Self { pool, begin: options.begin().into() }
+    }
+
+    /// Closes every connection, after what runs has ended.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        self.pool.begin_with(AssertSqlSafe(Arc::clone(&self.begin))).await.map_err(unavailable)
+    }
+
+    async fn migrations(&self, dry_run: bool) -> Result<Vec<String>, StoreError> {
+        const TABLE: &str = "CREATE TABLE IF NOT EXISTS quotad_migrations
+            (version bigint PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL)";
+        const APPLIED: &str = "SELECT version, checksum FROM quotad_migrations ORDER BY version";
+        const NOTE: &str = "INSERT INTO quotad_migrations VALUES ($1, $2, $3, clock_timestamp())";
+        let mut transaction = self.begin().await?;
+        let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).persistent(false);
+        lock.execute(&mut *transaction).await.map_err(unavailable)?;
+        let there: bool = sqlx::query_scalar("SELECT to_regclass('quotad_migrations') IS NOT NULL")
+            .persistent(false)
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(unavailable)?;
+        if !there {
+            sqlx::raw_sql(TABLE).execute(&mut *transaction).await.map_err(unavailable)?;
+        }
+        let applied: Vec<(i64, String)> = sqlx::query_as(APPLIED)
+            .persistent(false)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(unavailable)?;
+        let due = due(MIGRATIONS, &applied)?;
+        if dry_run || due.is_empty() {
+            transaction.rollback().await.map_err(unavailable)?;
+            return Ok(due.iter().map(Migration::title).collect());
+        }
+        for migration in due {
+            sqlx::raw_sql(migration.sql).execute(&mut *transaction).await.map_err(unavailable)?;
+            let note =
+                sqlx::query(NOTE).bind(migration.version).bind(migration.name).bind(migration.checksum());
+            note.persistent(false).execute(&mut *transaction).await.map_err(unavailable)?;
+        }
+        transaction.commit().await.map_err(unclear)?;
+        Ok(due.iter().map(Migration::title).collect())
+    }
+}
+
+impl Store for PostgresStore {
+    fn migrate(&self, dry_run: bool) -> Answer<'_, Vec<String>> {
+        Box::pin(self.migrations(dry_run))
+    }
+
+    fn owner(&self) -> Answer<'_, OwnerRow> {
+        Box::pin(self.owner_row())
+    }
+
+    fn begin_epoch<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Claimed> {
+        Box::pin(self.claim(claim))
+    }
+
+    fn renew(&self, epoch: u64, owner: OwnerId, lease: Duration) -> Answer<'_, Tenure> {
+        Box::pin(self.set_lease(epoch, owner, Some(lease)))
+    }
+
+    fn release(&self, epoch: u64, owner: OwnerId) -> Answer<'_, Tenure> {
+        Box::pin(self.set_lease(epoch, owner, None))
+    }
+
+    fn apply<'a>(&'a self, owner: OwnerId, batch: &'a Batch) -> Answer<'a, Applied> {
+        Box::pin(self.apply_batch(owner, batch))
+    }
+
+    fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Vec<Option<StoredValue>>> {
+        Box::pin(self.fetch_keys(keys, now))
+    }
+
+    fn scan<'a>(&'a self, after: Option<&'a MissingKey>, rows: u32, now: Timestamp) -> Answer<'a, Page> {
+        Box::pin(self.scan_page(after, rows, now))
+    }
+
+    fn count(&self, now: Timestamp) -> Answer<'_, u64> {
+        Box::pin(self.count_live(now))
+    }
+
+    fn prune<'a>(
+        &'a self,
+        after: Option<&'a MissingKey>,
+        rows: u32,
+        applied: u64,
+        now: Timestamp,
+    ) -> Answer<'a, Pruned> {
+        Box::pin(self.prune_rows(after, rows, applied, now))
+    }
+
+    fn epochs(&self) -> Answer<'_, Vec<EpochRow>> {
+        Box::pin(self.epoch_rows())
+    }
+}
+
+#[cfg(test)]
+mod tests;

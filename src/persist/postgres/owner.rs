@@ -1,0 +1,135 @@
+//! The owner row and the epochs in Postgres.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+
+use super::PostgresStore;
+use super::error::{unavailable, unclear};
+use crate::clock::Timestamp;
+use crate::persist::claim::{judge, kept_holder};
+use crate::persist::rows::{signed, unsigned};
+use crate::persist::store::{
+    Claim, Claimed, Epoch, EpochRow, Id, Lease, MAX_TOLD_EPOCHS, OwnerId, OwnerRow, StoreError, Tenure,
+};
+
+/// The owner row, with the milliseconds until its lease ends. `clock_timestamp` moves on while a transaction waits for the row.
+const OWNER: &str = "SELECT data_set::text, epoch, owner::text, holder, applied,
+    (extract(epoch FROM lease_until - clock_timestamp()) * 1000)::bigint FROM owner";
+
+const LOCK_OWNER: &str = "SELECT id FROM owner FOR UPDATE";
+
+const TAKE: &str = "UPDATE owner SET epoch = $1, data_set = coalesce(data_set, gen_random_uuid()), owner = $2::uuid,
+    holder = $3, lease_until = clock_timestamp() + $4::bigint * interval '1 millisecond' RETURNING data_set::text";
+
+const CLOSE_EPOCHS: &str = "UPDATE epochs SET last_seq = $1 WHERE last_seq IS NULL";
+
+const OPEN_EPOCH: &str =
+    "INSERT INTO epochs (epoch, started_at, first_seq) VALUES ($1, clock_timestamp(), $2)";
+
+const SET_LEASE: &str =
+    "UPDATE owner SET lease_until = clock_timestamp() + $1::bigint * interval '1 millisecond'
+    WHERE epoch = $2 AND owner = $3::uuid";
+
+const EPOCHS: &str = "SELECT epoch, (extract(epoch FROM started_at) * 1000000)::bigint, first_seq, last_seq
+    FROM epochs ORDER BY epoch DESC LIMIT $1";
+
+/// The longest lease that is kept: more than anybody means, and no overflow of a time.
+const MAX_LEASE_MS: i64 = 1_000 * 86_400 * 365;
+
+type OwnerColumns = (Option<String>, i64, Option<String>, String, i64, Option<i64>);
+
+pub(super) async fn read_owner(connection: &mut PgConnection) -> Result<OwnerRow, StoreError> {
+    let (data_set, epoch, owner, holder, applied, lease_left): OwnerColumns =
+        sqlx::query_as(OWNER).persistent(false).fetch_one(connection).await.map_err(unavailable)?;
+    Ok(OwnerRow {
+        data_set: data_set.map(|text| id(&text)).transpose()?,
+        epoch: unsigned(epoch),
+        owner: owner.map(|text| id(&text)).transpose()?,
+        holder,
+        applied: unsigned(applied),
+        lease: match lease_left {
+            None => Lease::Free,
+            Some(left) if left > 0 => Lease::Held(Duration::from_millis(unsigned(left))),
+            Some(_) => Lease::Expired,
+        },
+    })
+}
+
+fn id(text: &str) -> Result<Id, StoreError> {
+    Id::parse(text).ok_or_else(|| StoreError::Damaged(format!("'{text}' in the owner row is no id")))
+}
+
+fn millis(lease: Duration) -> i64 {
+    i64::try_from(lease.as_millis()).unwrap_or(i64::MAX).min(MAX_LEASE_MS)
+}
+
+impl PostgresStore {
+    pub(super) async fn owner_row(&self) -> Result<OwnerRow, StoreError> {
+        let mut transaction = self.begin().await?;
+        let row = read_owner(&mut transaction).await?;
+        transaction.rollback().await.map_err(unavailable)?;
+        Ok(row)
+    }
+
+    pub(super) async fn claim(&self, claim: &Claim) -> Result<Claimed, StoreError> {
+        let mut transaction = self.begin().await?;
+        let lock = sqlx::query(LOCK_OWNER).persistent(false);
+        lock.execute(&mut *transaction).await.map_err(unavailable)?;
+        let row = read_owner(&mut transaction).await?;
+        if let Err(refusal) = judge(&row, claim) {
+            transaction.rollback().await.map_err(unavailable)?;
+            return Ok(refusal);
+        }
+        let epoch = row.epoch + 1;
+        let data_set: String = sqlx::query_scalar(TAKE)
+            .bind(signed(epoch))
+            .bind(claim.owner.to_string())
+            .bind(kept_holder(&claim.holder))
+            .bind(millis(claim.lease))
+            .persistent(false)
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(unavailable)?;
+        let close = sqlx::query(CLOSE_EPOCHS).bind(signed(row.applied)).persistent(false);
+        close.execute(&mut *transaction).await.map_err(unavailable)?;
+        let open =
+            sqlx::query(OPEN_EPOCH).bind(signed(epoch)).bind(signed(row.applied + 1)).persistent(false);
+        open.execute(&mut *transaction).await.map_err(unavailable)?;
+        transaction.commit().await.map_err(unclear)?;
+        Ok(Claimed::Epoch(Epoch { data_set: id(&data_set)?, epoch, applied: row.applied }))
+    }
+
+    /// Lets the lease end that much later than now; `None`: gives it up.
+    pub(super) async fn set_lease(
+        &self,
+        epoch: u64,
+        owner: OwnerId,
+        lease: Option<Duration>,
+    ) -> Result<Tenure, StoreError> {
+        let mut transaction = self.begin().await?;
+        // A sum with NULL is NULL, which is a lease that was given up.
+        let set = sqlx::query(SET_LEASE).bind(lease.map(millis)).bind(signed(epoch)).bind(owner.to_string());
+        let set = set.persistent(false).execute(&mut *transaction).await.map_err(unavailable)?;
+        transaction.commit().await.map_err(unclear)?;
+        Ok(if set.rows_affected() == 1 { Tenure::Kept } else { Tenure::Fenced })
+    }
+
+    pub(super) async fn epoch_rows(&self) -> Result<Vec<EpochRow>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let rows: Vec<(i64, i64, i64, Option<i64>)> = sqlx::query_as(EPOCHS)
+            .bind(i64::from(MAX_TOLD_EPOCHS))
+            .persistent(false)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(unavailable)?;
+        transaction.rollback().await.map_err(unavailable)?;
+        let row = |(epoch, started_at, first_seq, last_seq): (i64, i64, i64, Option<i64>)| EpochRow {
+            epoch: unsigned(epoch),
+            started_at: Timestamp::from_micros(unsigned(started_at)),
+            first_seq: unsigned(first_seq),
+            last_seq: last_seq.map(unsigned),
+        };
+        Ok(rows.into_iter().map(row).collect())
+    }
+}

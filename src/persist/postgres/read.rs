@@ -1,0 +1,154 @@
+//! Fetching, scanning, counting and pruning in Postgres.
+
+use super::PostgresStore;
+use super::error::{unavailable, unclear};
+use super::key::{indexed, key_of, place};
+use crate::clock::Timestamp;
+use crate::engine::MissingKey;
+use crate::persist::record::{Record, StoredValue};
+use crate::persist::rows::{now_ms, signed, stored_value, unsigned};
+use crate::persist::store::{Page, Pruned, StoreError};
+
+/// The place of each key that lives, and its value.
+const FETCH: &str = "SELECT k.at, e.state, e.expires_at_ms
+    FROM unnest($1::smallint[], $2::bytea[]) WITH ORDINALITY AS k (database, key, at)
+    JOIN entries AS e ON e.database = k.database AND e.key = k.key
+    LEFT JOIN flushed AS f ON f.database = e.database
+    WHERE NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > $3)
+        AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq))";
+
+/// The rows behind a place; only of those that live is the value read.
+const SCAN: &str = "SELECT r.database, r.key, r.long_key,
+        CASE WHEN NOT r.deleted AND (r.expires_at_ms IS NULL OR r.expires_at_ms > $3)
+            AND (f.database IS NULL OR (r.epoch, r.seq) >= (f.epoch, f.seq)) THEN r.state END,
+        r.expires_at_ms
+    FROM (
+        SELECT * FROM entries WHERE (database, key) > ($1, $2) ORDER BY database, key LIMIT $4
+    ) AS r LEFT JOIN flushed AS f ON f.database = r.database
+    ORDER BY r.database, r.key";
+
+const COUNT: &str = "SELECT count(*) FROM entries AS e LEFT JOIN flushed AS f ON f.database = e.database
+    WHERE NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > $1)
+        AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq))";
+
+/// Where the rows to look at end.
+const PRUNE_END: &str = "SELECT database, key, long_key FROM entries WHERE (database, key) > ($1, $2)
+    ORDER BY database, key LIMIT 1 OFFSET $3 - 1";
+
+/// Deletes what is dead behind ($1, $2) up to ($3, $4).
+const PRUNE: &str =
+    "DELETE FROM entries AS e WHERE (e.database, e.key) > ($1, $2) AND (e.database, e.key) <= ($3, $4)
+    AND e.seq <= $5 AND (e.deleted OR e.expires_at_ms <= $6 OR EXISTS (SELECT FROM flushed AS f
+        WHERE f.database = e.database AND (e.epoch, e.seq) < (f.epoch, f.seq)))";
+
+/// Behind the last row: databases are bytes.
+const END: (i16, &[u8]) = (256, &[]);
+
+type ScanColumns = (i16, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>, Option<i64>);
+
+impl PostgresStore {
+    pub(super) async fn fetch_keys(
+        &self,
+        keys: &[MissingKey],
+        now: Timestamp,
+    ) -> Result<Vec<Option<StoredValue>>, StoreError> {
+        let indexed: Vec<_> = keys.iter().map(|key| indexed(&key.key)).collect();
+        let mut transaction = self.begin().await?;
+        let rows: Vec<(i64, Vec<u8>, Option<i64>)> = sqlx::query_as(FETCH)
+            .bind(keys.iter().map(|key| i16::from(key.database)).collect::<Vec<i16>>())
+            .bind(indexed.iter().map(|key| &**key).collect::<Vec<&[u8]>>())
+            .bind(now_ms(now))
+            .persistent(false)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(unavailable)?;
+        transaction.rollback().await.map_err(unavailable)?;
+        let mut found = vec![None; keys.len()];
+        for (at, state, expires_at_ms) in rows {
+            // Places are counted from one.
+            let at = usize::try_from(at - 1).expect("the database counts the keys it was given");
+            let key = &keys[at];
+            found[at] = Some(stored_value(key.database.into(), &key.key, &state, expires_at_ms)?);
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn scan_page(
+        &self,
+        after: Option<&MissingKey>,
+        rows: u32,
+        now: Timestamp,
+    ) -> Result<Page, StoreError> {
+        let (database, key) = place(after);
+        let mut transaction = self.begin().await?;
+        let found: Vec<ScanColumns> = sqlx::query_as(SCAN)
+            .bind(database)
+            .bind(&*key)
+            .bind(now_ms(now))
+            .bind(i64::from(rows))
+            .persistent(false)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(unavailable)?;
+        transaction.rollback().await.map_err(unavailable)?;
+        let whole = u32::try_from(found.len()).is_ok_and(|found| found >= rows);
+        let mut page = Page::default();
+        let mut last = None;
+        for (database, key, long, state, expires_at_ms) in found {
+            let key = key_of(database, key, long)?;
+            if let Some(state) = state {
+                let value = stored_value(database, &key.key, &state, expires_at_ms)?;
+                page.records.push(Record {
+                    database: key.database,
+                    key: key.key.clone(),
+                    value: Some(value),
+                });
+            }
+            last = Some(key);
+        }
+        page.next = last.filter(|_| whole);
+        Ok(page)
+    }
+
+    pub(super) async fn count_live(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let mut transaction = self.begin().await?;
+        let count = sqlx::query_scalar(COUNT).bind(now_ms(now)).persistent(false);
+        let count: i64 = count.fetch_one(&mut *transaction).await.map_err(unavailable)?;
+        transaction.rollback().await.map_err(unavailable)?;
+        Ok(unsigned(count))
+    }
+
+    pub(super) async fn prune_rows(
+        &self,
+        after: Option<&MissingKey>,
+        rows: u32,
+        applied: u64,
+        now: Timestamp,
+    ) -> Result<Pruned, StoreError> {
+        let (database, key) = place(after);
+        let mut transaction = self.begin().await?;
+        let end: Option<(i16, Vec<u8>, Option<Vec<u8>>)> = sqlx::query_as(PRUNE_END)
+            .bind(database)
+            .bind(&*key)
+            .bind(i64::from(rows.max(1)))
+            .persistent(false)
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(unavailable)?;
+        let (end_database, end_key) = end.as_ref().map_or(END, |(database, key, _)| (*database, key));
+        let deleted = sqlx::query(PRUNE)
+            .bind(database)
+            .bind(&*key)
+            .bind(end_database)
+            .bind(end_key)
+            .bind(signed(applied))
+            .bind(now_ms(now))
+            .persistent(false)
+            .execute(&mut *transaction)
+            .await
+            .map_err(unavailable)?;
+        transaction.commit().await.map_err(unclear)?;
+        let next = end.map(|(database, key, long)| key_of(database, key, long)).transpose()?;
+        Ok(Pruned { deleted: deleted.rows_affected(), next })
+    }
+}

@@ -1,0 +1,233 @@
+//! Postgres keeps the stores' contract, with a role that owns only its schema, and can be read by people.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sqlx::Executor;
+
+use super::*;
+use crate::persist::batch::ClosedPeriod;
+use crate::persist::contract::{self, Harness, NOON, OWNER, batch, claimed, limit, put, record, used};
+
+#[path = "../../../tests/support/postgres.rs"]
+mod server;
+
+/// One server for all tests of this process: it ends with it.
+fn server() -> &'static server::Server {
+    static SERVER: OnceLock<server::Server> = OnceLock::new();
+    SERVER.get_or_init(|| server::Server::start(false))
+}
+
+struct Fixture {
+    store: PostgresStore,
+    schema: String,
+}
+
+impl Fixture {
+    /// A new role with a schema of its own, and nothing else.
+    async fn empty() -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let schema = format!("quota_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let admin = PgPool::connect(&server().url()).await.unwrap();
+        let sql = format!("CREATE ROLE {schema} LOGIN; CREATE SCHEMA {schema} AUTHORIZATION {schema}");
+        admin.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+        admin.close().await;
+        Self { store: Self::open(&schema), schema }
+    }
+
+    fn open(schema: &str) -> PostgresStore {
+        let url = server().url().replace("postgres@", &format!("{schema}@"));
+        PostgresStore::new(&PostgresOptions::parse(&format!("{url}&schema={schema}")).unwrap())
+    }
+
+    async fn migrated() -> Self {
+        let fixture = Self::empty().await;
+        assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth"]);
+        fixture
+    }
+
+    async fn run(&self, sql: String) {
+        let mut transaction = self.store.begin().await.unwrap();
+        transaction.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+
+    async fn rows(&self, sql: &'static str) -> Vec<(String, String, i64)> {
+        let mut transaction = self.store.begin().await.unwrap();
+        sqlx::query_as(sql).persistent(false).fetch_all(&mut *transaction).await.unwrap()
+    }
+}
+
+fn literal(bytes: &[u8]) -> String {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("'\\x{digits}'::bytea")
+}
+
+impl Harness for Fixture {
+    fn store(&self) -> &dyn Store {
+        &self.store
+    }
+
+    async fn expire_lease(&self) {
+        self.run("UPDATE owner SET lease_until = now() - interval '1 second'".to_owned()).await;
+    }
+
+    async fn refuse_key(&self, key: &[u8]) {
+        let name: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        let key = literal(key);
+        let sql = format!("ALTER TABLE entries ADD CONSTRAINT refused_{name} CHECK (key <> {key}) NOT VALID");
+        self.run(sql).await;
+    }
+
+    async fn make_newer(&self, key: &[u8]) {
+        self.run(format!("UPDATE entries SET seq = 1000000 WHERE key = {}", literal(key))).await;
+    }
+}
+
+contract::suite!(Fixture::migrated());
+
+#[tokio::test]
+async fn a_dry_run_changes_nothing() {
+    let fixture = Fixture::empty().await;
+    for _ in 0..2 {
+        assert_eq!(fixture.store.migrate(true).await.unwrap(), ["0001 truth"]);
+    }
+    assert!(matches!(fixture.store.owner().await, Err(StoreError::Denied(_))));
+    assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth"]);
+    assert_eq!(fixture.store.migrate(true).await, Ok(Vec::new()));
+}
+
+#[tokio::test]
+async fn starts_at_once_migrate_once() {
+    let fixture = Fixture::empty().await;
+    let other = Fixture::open(&fixture.schema);
+    let (one, two) = tokio::join!(fixture.store.migrate(false), other.migrate(false));
+    assert_eq!(one.unwrap().len() + two.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn another_schema_is_refused() {
+    let fixture = Fixture::migrated().await;
+    fixture.run("INSERT INTO quotad_migrations VALUES (2, 'later', 'x', now())".to_owned()).await;
+    let newer = fixture.store.migrate(false).await.unwrap_err().to_string();
+    assert!(newer.contains("its schema has version 2, this quotad knows versions up to 1"), "{newer}");
+    fixture
+        .run(
+            "DELETE FROM quotad_migrations WHERE version = 2; UPDATE quotad_migrations SET checksum = 'x'"
+                .to_owned(),
+        )
+        .await;
+    let drift = fixture.store.migrate(false).await.unwrap_err().to_string();
+    assert!(drift.contains("another migration 1"), "{drift}");
+}
+
+#[tokio::test]
+async fn whoever_cannot_be_reached_or_refuses_is_told_apart() {
+    let closed = PostgresOptions::parse("postgres://nobody@127.0.0.1:1/none?sslmode=disable").unwrap();
+    let closed = PostgresStore::new(&closed).owner().await;
+    assert!(matches!(closed, Err(StoreError::Unavailable(_))), "{closed:?}");
+    let denied = Fixture::open("nobody").owner().await;
+    assert!(matches!(denied, Err(StoreError::Denied(_))), "{denied:?}");
+}
+
+#[tokio::test]
+async fn a_lock_on_the_row_and_an_end_of_the_session_are_unavailable() {
+    let fixture = Fixture::migrated().await;
+    let epoch = claimed(&fixture.store).await;
+    // A server that is ended in the middle of a transaction: nothing was changed, and the next one is whole.
+    let mut held = fixture.store.begin().await.unwrap();
+    let process: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *held).await.unwrap();
+    fixture.run(format!("SELECT pg_terminate_backend({process})")).await;
+    let error = sqlx::query("SELECT 1").persistent(false).execute(&mut *held).await.unwrap_err();
+    assert!(matches!(unavailable(error), StoreError::Unavailable(_)));
+    let lost = held.commit().await.map_err(unclear);
+    assert!(matches!(lost, Err(StoreError::Unclear(_))), "{lost:?}");
+    let first = batch(epoch, 1, vec![put("a", 1)]);
+    assert_eq!(fixture.store.apply(OWNER, &first).await, Ok(Applied::Whole { rejected: Vec::new() }));
+}
+
+#[tokio::test]
+async fn a_stopped_flush_does_not_hold_the_owner_row() {
+    let fixture = Fixture::migrated().await;
+    let url = server().url().replace("postgres@", &format!("{}@", fixture.schema));
+    let options = PostgresOptions::parse(&format!("{url}&schema={}", fixture.schema)).unwrap();
+    let short = options.idle_in_transaction(Duration::from_millis(50));
+    let stopped = PostgresStore::new(&short);
+    let epoch = claimed(&stopped).await;
+    let mut half = stopped.begin().await.unwrap();
+    sqlx::query("UPDATE owner SET applied = 1").persistent(false).execute(&mut *half).await.unwrap();
+    // The other waits for the row no longer than the stopped one may stand idle.
+    let first = batch(epoch, 1, vec![put("a", 1)]);
+    assert_eq!(fixture.store.apply(OWNER, &first).await, Ok(Applied::Whole { rejected: Vec::new() }));
+    assert!(half.commit().await.is_err());
+}
+
+#[tokio::test]
+async fn a_commit_waits_for_the_disk_whatever_the_role_says() {
+    let fixture = Fixture::empty().await;
+    fixture.run(format!("ALTER ROLE {} SET synchronous_commit = off", fixture.schema)).await;
+    let again = Fixture { store: Fixture::open(&fixture.schema), schema: fixture.schema };
+    let set = again
+        .rows("SELECT current_setting('synchronous_commit'), current_setting('search_path'), 0::bigint")
+        .await;
+    assert_eq!(set, [("on".to_owned(), again.schema.clone(), 0)]);
+}
+
+#[tokio::test]
+async fn usage_is_read_with_sql() {
+    let fixture = Fixture::migrated().await;
+    let epoch = claimed(&fixture.store).await;
+    let month = "BUDGET 9 PER MONTH TZ Europe/Berlin UNIT usd_micro";
+    let closed = |start: u64, used| ClosedPeriod {
+        database: 0,
+        subject: (*b"org/a").into(),
+        limit: limit(month),
+        start: Timestamp::from_millis(start),
+        end: NOON,
+        used,
+    };
+    let records = vec![
+        record("org/a", Some(used(month, 4))),
+        record("org/b", Some(used("RATE 10 PER 10s", 3))),
+        record("gone", Some(used(month, 4))),
+        put("counter", 1),
+    ];
+    // October, told twice; November before a clock was set back, of which the open period tells more.
+    let closed_periods =
+        vec![closed(1_790_805_600_000, 7), closed(1_790_805_600_000, 8), closed(1_793_487_600_000, 3)];
+    let first = Batch { closed_periods, ..batch(epoch, 1, records) };
+    fixture.store.apply(OWNER, &first).await.unwrap();
+    fixture.store.apply(OWNER, &batch(epoch, 2, vec![record("gone", None)])).await.unwrap();
+    let usage = fixture
+        .rows(
+            "SELECT subject, concat_ws(' ', limit_name, unit, kind,
+                coalesce(to_char(period_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), '-'), maximum), used
+            FROM quota_usage ORDER BY subject",
+        )
+        .await;
+    let row = |subject: &str, text: &str, used| (subject.to_owned(), text.to_owned(), used);
+    assert_eq!(
+        usage,
+        [
+            row("org/a", "usd_micro:budget:month:Europe/Berlin usd_micro budget 2026-10-31 23:00 9", 4),
+            row("org/b", "requests:rate:10s requests rate - 10", 3),
+        ]
+    );
+    let months = fixture
+        .rows("SELECT subject, month || ' ' || unit, used::bigint FROM usage_by_month ORDER BY month")
+        .await;
+    assert_eq!(months, [row("org/a", "2026-10 usd_micro", 8), row("org/a", "2026-11 usd_micro", 4)]);
+}
+
+#[tokio::test]
+async fn every_column_is_described() {
+    let fixture = Fixture::migrated().await;
+    let bare = fixture
+        .rows(
+            "SELECT c.relname::text, a.attname::text, 0::bigint FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+            WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relname <> 'quotad_migrations'
+                AND a.attnum > 0 AND col_description(c.oid, a.attnum) IS NULL",
+        )
+        .await;
+    assert_eq!(bare, []);
+}

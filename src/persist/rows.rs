@@ -1,0 +1,230 @@
+//! The rows of a batch, as both databases take them.
+
+use super::batch::{Batch, ClosedPeriod};
+use super::content::{decode, encode};
+use super::record::{Record, StoredValue};
+use super::store::{RejectedRecord, StoreError};
+use super::usage::{month_name, readable_amount, readable_micros, to_json, usage_of};
+use crate::clock::Timestamp;
+use crate::engine::Expiry;
+use crate::engine::value::{Content, Kind};
+use crate::quota::SpanCache;
+
+/// The most bytes of a value's durable form: databases take no more than 1 GB in one piece, which Postgres wants twice while it
+/// compresses. Larger ones are set aside unasked.
+pub(super) const MAX_STATE_BYTES: usize = 256 * 1024 * 1024;
+
+/// The most bytes of states in one statement, so that a batch of large values does not lie in memory several times.
+const MAX_CHUNK_BYTES: usize = 16 * 1024 * 1024;
+
+/// One row of the table of entries.
+pub(super) struct Row<'a> {
+    pub(super) database: i16,
+    pub(super) key: &'a [u8],
+    /// The name of the type; `None`: the key was deleted.
+    pub(super) kind: Option<&'static str>,
+    pub(super) state: Option<Vec<u8>>,
+    pub(super) expires_at_ms: Option<i64>,
+    pub(super) usage: Option<String>,
+    pub(super) subject: Option<&'a str>,
+}
+
+impl<'a> Row<'a> {
+    fn of(record: &'a Record, cut_at: Timestamp, cache: &mut SpanCache) -> Self {
+        let mut row = Self {
+            database: i16::from(record.database),
+            key: &record.key,
+            kind: None,
+            state: None,
+            expires_at_ms: None,
+            usage: None,
+            subject: subject_of(&record.key),
+        };
+        if let Some(StoredValue { content, expiry }) = &record.value {
+            let mut state = Vec::with_capacity(64);
+            encode(content, &mut state);
+            row.kind = Some(content.kind().name());
+            row.state = Some(state);
+            row.expires_at_ms = expiry.as_millis().map(|millis| i64::try_from(millis).unwrap_or(i64::MAX));
+            row.usage = usage(content, cut_at, cache);
+        }
+        row
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.state.as_ref().map_or(0, Vec::len)
+    }
+
+    /// The row as one that was refused.
+    pub(super) fn rejected(&self, reason: String) -> RejectedRecord {
+        let database = u8::try_from(self.database).expect("it was made of a byte");
+        RejectedRecord { database, key: self.key.into(), reason }
+    }
+}
+
+fn usage(content: &Content, at: Timestamp, cache: &mut SpanCache) -> Option<String> {
+    (content.kind() == Kind::Quota).then(|| to_json(&usage_of(content, at, cache)))
+}
+
+/// The key for people; `None` where it is no text that every database takes.
+pub(super) fn subject_of(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key).ok().filter(|text| !text.contains('\0'))
+}
+
+/// The rows of a batch in their order, and what is set aside unasked.
+pub(super) fn rows_of(batch: &Batch) -> (Vec<Row<'_>>, Vec<RejectedRecord>) {
+    rows_within(batch, MAX_STATE_BYTES)
+}
+
+fn rows_within(batch: &Batch, most_bytes: usize) -> (Vec<Row<'_>>, Vec<RejectedRecord>) {
+    let cache = &mut SpanCache::new();
+    let (mut rows, mut rejected) = (Vec::with_capacity(batch.records.len()), Vec::new());
+    for record in &batch.records {
+        let row = Row::of(record, batch.cut_at, cache);
+        if row.state_bytes() > most_bytes {
+            let bytes = row.state_bytes();
+            rejected
+                .push(row.rejected(format!("{bytes} bytes are more than the {most_bytes} a value may have")));
+        } else {
+            rows.push(row);
+        }
+    }
+    (rows, rejected)
+}
+
+/// Ranges of at most `most_rows` rows and [`MAX_CHUNK_BYTES`], the last first, as a stack is taken from.
+pub(super) fn chunks(rows: &[Row<'_>], most_rows: usize) -> Vec<std::ops::Range<usize>> {
+    let mut chunks = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (at, row) in rows.iter().enumerate() {
+        if at > start && (at - start == most_rows || bytes + row.state_bytes() > MAX_CHUNK_BYTES) {
+            chunks.push(start..at);
+            (start, bytes) = (at, 0);
+        }
+        bytes += row.state_bytes();
+    }
+    if start < rows.len() {
+        chunks.push(start..rows.len());
+    }
+    chunks.reverse();
+    chunks
+}
+
+/// One row of the table of closed periods.
+pub(super) struct ClosedRow<'a> {
+    pub(super) closed: &'a ClosedPeriod,
+    pub(super) limit_name: String,
+    pub(super) start_micros: i64,
+    pub(super) end_micros: i64,
+    pub(super) used: i64,
+    pub(super) maximum: i64,
+    pub(super) month: Option<String>,
+}
+
+/// The closed periods of a batch, each once: the last word on it.
+pub(super) fn closed_rows_of(batch: &Batch) -> Vec<ClosedRow<'_>> {
+    let micros = |time| i64::try_from(readable_micros(time)).expect("the year 9999 fits 63 bits");
+    let mut rows: Vec<_> = batch
+        .closed_periods
+        .iter()
+        .map(|closed| ClosedRow {
+            closed,
+            limit_name: closed.limit.name().to_string(),
+            start_micros: micros(closed.start),
+            end_micros: micros(closed.end),
+            used: readable_amount(closed.used),
+            maximum: readable_amount(closed.limit.maximum()),
+            month: match closed.limit.rule {
+                crate::quota::Rule::Budget(budget) => budget.month_of(closed.start).map(month_name),
+                _ => None,
+            },
+        })
+        .collect();
+    // The sort is stable, and of equal ones the last stays.
+    rows.reverse();
+    rows.sort_by(|one, other| one.place().cmp(&other.place()));
+    rows.dedup_by(|next, one| next.place() == one.place());
+    rows
+}
+
+impl ClosedRow<'_> {
+    fn place(&self) -> (u8, &[u8], &str, i64) {
+        (self.closed.database, &self.closed.subject, &self.limit_name, self.start_micros)
+    }
+}
+
+/// What a row of the database stands for.
+pub(super) fn stored_value(
+    database: i16,
+    key: &[u8],
+    state: &[u8],
+    expires_at_ms: Option<i64>,
+) -> Result<StoredValue, StoreError> {
+    let content = decode(state).map_err(|error| {
+        let key = String::from_utf8_lossy(key);
+        StoreError::Damaged(format!("the value of key '{key}' in database {database}: {error}"))
+    })?;
+    let expiry = expires_at_ms
+        .map_or(Expiry::NEVER, |millis| Expiry::at_millis(u64::try_from(millis).unwrap_or_default()));
+    Ok(StoredValue { content, expiry })
+}
+
+/// A number as databases keep it.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A number a database keeps; none of them is negative.
+pub(super) fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
+/// The time in milliseconds, for comparing expiries: what ends at this millisecond is gone.
+pub(super) fn now_ms(now: Timestamp) -> i64 {
+    signed(now.as_millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persist::contract::{batch, put, record};
+
+    fn text(key: &str, bytes: usize) -> Record {
+        let content = Content::Text(crate::engine::value::Text::new(&vec![b'x'; bytes]));
+        record(key, Some(StoredValue { content, expiry: Expiry::NEVER }))
+    }
+
+    #[test]
+    fn what_is_too_large_is_set_aside_unasked() {
+        let batch = batch(1, 1, vec![text("a", 98), text("b", 99), put("c", 1), record("d", None)]);
+        let (rows, rejected) = rows_within(&batch, 100);
+        let keys: Vec<&[u8]> = rows.iter().map(|row| row.key).collect();
+        assert_eq!(keys, [b"a", b"c", b"d"]);
+        assert_eq!(&*rejected[0].key, b"b");
+        assert_eq!(rejected[0].reason, "101 bytes are more than the 100 a value may have");
+    }
+
+    #[test]
+    fn chunks_have_few_rows_and_bytes() {
+        let check = |sizes: &[usize], expected: &[(usize, usize)]| {
+            let records = sizes.iter().enumerate().map(|(at, size)| text(&format!("{at:03}"), *size));
+            let batch = batch(1, 1, records.collect());
+            let chunks = chunks(&rows_of(&batch).0, 3);
+            let found: Vec<_> = chunks.iter().rev().map(|range| (range.start, range.end)).collect();
+            assert_eq!(found, expected);
+        };
+        check(&[], &[]);
+        check(&[1; 3], &[(0, 3)]);
+        check(&[1; 7], &[(0, 3), (3, 6), (6, 7)]);
+        check(&[MAX_CHUNK_BYTES, 1, 1], &[(0, 1), (1, 3)]);
+        check(&[1, MAX_CHUNK_BYTES * 2, 1], &[(0, 1), (1, 2), (2, 3)]);
+    }
+
+    #[test]
+    fn a_subject_is_text() {
+        assert_eq!(subject_of(b"org/acme"), Some("org/acme"));
+        assert_eq!(subject_of(b""), Some(""));
+        assert_eq!(subject_of(b"a\0b"), None);
+        assert_eq!(subject_of(b"\xff"), None);
+    }
+}

@@ -1,0 +1,184 @@
+//! The truth in an SQLite file: what quotad uses where nothing else is configured.
+//!
+//! The file is in WAL mode and every commit reaches the disk (`synchronous=FULL`). One connection writes, others read beside it. The
+//! truth's clock is the machine's.
+
+mod apply;
+mod error;
+mod owner;
+mod read;
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Sqlite, Transaction};
+
+use super::batch::Batch;
+use super::migrations::{Migration, due};
+use super::record::StoredValue;
+use super::store::{
+    Answer, Applied, Claim, Claimed, EpochRow, OwnerId, OwnerRow, Page, Pruned, Store, StoreError, Tenure,
+};
+use crate::clock::Timestamp;
+use crate::engine::MissingKey;
+use error::{unavailable, unclear};
+
+/// Every change of the schema, in order.
+const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, name: "truth", sql: include_str!("../../migrations/sqlite/0001_truth.sql") }];
+
+/// How long a statement waits for another process that writes, for instance somebody's sqlite3 shell; then the flush is tried again.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long to wait for a connection: as long as for the file, and a little more.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connections that read: a scan and fetches beside it.
+const READERS: u32 = 4;
+
+/// Pages of 4 KiB in the WAL before it is written back, 40 MiB: a flush of 100,000 rows is about half of it.
+const CHECKPOINT_PAGES: &str = "10000";
+
+/// KiB of pages in memory for each connection, as SQLite wants it told; 16 MiB.
+const CACHE_KIB: &str = "-16384";
+
+/// The mode of the file: it holds everybody's data.
+const FILE_MODE: u32 = 0o600;
+
+/// An SQLite file.
+pub struct SqliteStore {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens the file, or makes it, readable for nobody else; [`Store::migrate`] comes next. Within a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`StoreError::Denied`] where the file cannot be made or is none of SQLite's.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let made = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path);
+        if let Err(error) = made
+            && error.kind() != std::io::ErrorKind::AlreadyExists
+        {
+            return Err(StoreError::Denied(format!("{} cannot be made: {error}", path.display())));
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+            .pragma("cache_size", CACHE_KIB);
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .test_before_acquire(false)
+                .idle_timeout(None)
+                .max_lifetime(None)
+        };
+        let writer = pool(1).connect_with(options.clone()).await.map_err(unavailable)?;
+        Ok(Self { writer, readers: pool(READERS).connect_lazy_with(options) })
+    }
+
+    /// Closes the file, after what runs has ended.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// Begins a transaction that writes: it has the file to itself from its first statement on.
+    async fn write(&self) -> Result<Transaction<'_, Sqlite>, StoreError> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)
+    }
+
+    async fn migrations(&self, dry_run: bool) -> Result<Vec<String>, StoreError> {
+        const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations
+            (version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at_ms INTEGER NOT NULL)";
+        const APPLIED: &str = "SELECT version, checksum FROM migrations ORDER BY version";
+        const NOTE: &str =
+            "INSERT INTO migrations VALUES (?, ?, ?, CAST(unixepoch('subsec') * 1000 AS INTEGER))";
+        let mut transaction = self.write().await?;
+        sqlx::query(TABLE).execute(&mut *transaction).await.map_err(unavailable)?;
+        let applied: Vec<(i64, String)> =
+            sqlx::query_as(APPLIED).fetch_all(&mut *transaction).await.map_err(unavailable)?;
+        let due = due(MIGRATIONS, &applied)?;
+        if dry_run || due.is_empty() {
+            transaction.rollback().await.map_err(unavailable)?;
+            return Ok(due.iter().map(Migration::title).collect());
+        }
+        for migration in due {
+            sqlx::raw_sql(migration.sql).execute(&mut *transaction).await.map_err(unavailable)?;
+            sqlx::query(NOTE)
+                .bind(migration.version)
+                .bind(migration.name)
+                .bind(migration.checksum())
+                .execute(&mut *transaction)
+                .await
+                .map_err(unavailable)?;
+        }
+        transaction.commit().await.map_err(unclear)?;
+        Ok(due.iter().map(Migration::title).collect())
+    }
+}
+
+impl Store for SqliteStore {
+    fn migrate(&self, dry_run: bool) -> Answer<'_, Vec<String>> {
+        Box::pin(self.migrations(dry_run))
+    }
+
+    fn owner(&self) -> Answer<'_, OwnerRow> {
+        Box::pin(self.owner_row())
+    }
+
+    fn begin_epoch<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Claimed> {
+        Box::pin(self.claim(claim))
+    }
+
+    fn renew(&self, epoch: u64, owner: OwnerId, lease: Duration) -> Answer<'_, Tenure> {
+        Box::pin(self.set_lease(epoch, owner, Some(lease)))
+    }
+
+    fn release(&self, epoch: u64, owner: OwnerId) -> Answer<'_, Tenure> {
+        Box::pin(self.set_lease(epoch, owner, None))
+    }
+
+    fn apply<'a>(&'a self, owner: OwnerId, batch: &'a Batch) -> Answer<'a, Applied> {
+        Box::pin(self.apply_batch(owner, batch))
+    }
+
+    fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Vec<Option<StoredValue>>> {
+        Box::pin(self.fetch_keys(keys, now))
+    }
+
+    fn scan<'a>(&'a self, after: Option<&'a MissingKey>, rows: u32, now: Timestamp) -> Answer<'a, Page> {
+        Box::pin(self.scan_page(after, rows, now))
+    }
+
+    fn count(&self, now: Timestamp) -> Answer<'_, u64> {
+        Box::pin(self.count_live(now))
+    }
+
+    fn prune<'a>(
+        &'a self,
+        after: Option<&'a MissingKey>,
+        rows: u32,
+        applied: u64,
+        now: Timestamp,
+    ) -> Answer<'a, Pruned> {
+        Box::pin(self.prune_rows(after, rows, applied, now))
+    }
+
+    fn epochs(&self) -> Answer<'_, Vec<EpochRow>> {
+        Box::pin(self.epoch_rows())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! Applying a batch to SQLite.
+
+use std::ops::Range;
+use std::sync::{Arc, LazyLock};
+
+use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection, Transaction};
+
+use super::SqliteStore;
+use super::error::{refusal_of_row, unavailable, unclear};
+use super::owner::read_owner;
+use crate::persist::batch::Batch;
+use crate::persist::chain::{check, overtaken, refusal};
+use crate::persist::rows::{Row, chunks, closed_rows_of, rows_of, signed, subject_of};
+use crate::persist::store::{Applied, OwnerId, RejectedRecord, StoreError};
+
+/// Rows in one statement: more gain nothing, and fewer are tried again where one is refused.
+const CHUNK_ROWS: usize = 128;
+
+const CONTINUE: &str = "UPDATE owner SET applied = ?1 WHERE epoch = ?2 AND owner = ?3 AND applied = ?1 - 1";
+
+const FLUSH: &str = "INSERT INTO flushed (database, epoch, seq) VALUES (?, ?, ?)
+    ON CONFLICT (database) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq";
+
+const CLOSE: &str = "INSERT INTO closed_periods (database, key, subject, limit_name, unit, period_start_us,
+        period_end_us, month, used, maximum, epoch, seq)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (database, key, limit_name, period_start_us) DO UPDATE SET period_end_us = excluded.period_end_us,
+        used = excluded.used, maximum = excluded.maximum, epoch = excluded.epoch, seq = excluded.seq";
+
+const REJECT: &str = "INSERT INTO rejected (database, key, subject, reason, rejected_at_ms, epoch, seq)
+    VALUES (?, ?, ?, ?, CAST(unixepoch('subsec') * 1000 AS INTEGER), ?, ?)
+    ON CONFLICT (database, key) DO UPDATE SET reason = excluded.reason, rejected_at_ms = excluded.rejected_at_ms,
+        epoch = excluded.epoch, seq = excluded.seq";
+
+/// The statement for a whole chunk, which is prepared once.
+static UPSERT_CHUNK: LazyLock<Arc<str>> = LazyLock::new(|| upsert(CHUNK_ROWS).into());
+
+/// Epoch and number are the first two parameters, then each row has seven. None is numbered: sqlx asks SQLite for the name of each that it
+/// binds, and SQLite looks through all names for it.
+fn upsert(rows: usize) -> String {
+    let mut sql = String::from(
+        "INSERT INTO entries (epoch, seq, database, key, type, state, expires_at_ms, usage, subject, deleted)
+        SELECT ?, ?, column1, column2, column3, column4, column5, column6, column7, column4 IS NULL FROM (VALUES ",
+    );
+    for row in 0..rows {
+        sql.push_str(if row == 0 { "(?, ?, ?, ?, ?, ?, ?)" } else { ", (?, ?, ?, ?, ?, ?, ?)" });
+    }
+    // Without a condition SQLite would take the conflict for one of a join.
+    sql.push_str(
+        ") WHERE true ON CONFLICT (database, key) DO UPDATE SET type = excluded.type, state = excluded.state,
+            expires_at_ms = excluded.expires_at_ms, usage = excluded.usage, deleted = excluded.deleted,
+            epoch = excluded.epoch, seq = excluded.seq
+        WHERE (entries.epoch, entries.seq) < (excluded.epoch, excluded.seq)",
+    );
+    sql
+}
+
+impl SqliteStore {
+    pub(super) async fn apply_batch(&self, owner: OwnerId, batch: &Batch) -> Result<Applied, StoreError> {
+        check(batch)?;
+        let (rows, mut rejected) = rows_of(batch);
+        let mut transaction = self.write().await?;
+        let moved = sqlx::query(CONTINUE)
+            .bind(signed(batch.seq))
+            .bind(signed(batch.epoch))
+            .bind(owner.to_string())
+            .execute(&mut *transaction)
+            .await
+            .map_err(unavailable)?;
+        if moved.rows_affected() == 0 {
+            let row = read_owner(&mut *transaction).await?;
+            transaction.rollback().await.map_err(unavailable)?;
+            return Ok(refusal(&row, owner, batch));
+        }
+        put_closed_periods(&mut transaction, batch).await?;
+        for &database in &batch.flushed_databases {
+            let flush = sqlx::query(FLUSH).bind(database).bind(signed(batch.epoch)).bind(signed(batch.seq));
+            flush.execute(&mut *transaction).await.map_err(unavailable)?;
+        }
+        put_rows(&mut transaction, batch, &rows, &mut rejected).await?;
+        put_rejected(&mut transaction, batch, &rejected).await?;
+        transaction.commit().await.map_err(unclear)?;
+        Ok(Applied::Whole { rejected })
+    }
+}
+
+/// Puts all rows; one that is refused is found by halving its chunk, whose statement has undone itself.
+async fn put_rows(
+    transaction: &mut Transaction<'_, Sqlite>,
+    batch: &Batch,
+    rows: &[Row<'_>],
+    rejected: &mut Vec<RejectedRecord>,
+) -> Result<(), StoreError> {
+    let mut ranges = chunks(rows, CHUNK_ROWS);
+    while let Some(range) = ranges.pop() {
+        match put_chunk(transaction, batch, &rows[range.clone()]).await {
+            Ok(put) => {
+                let asked = u64::try_from(range.len()).expect("a length fits 64 bits");
+                if put < asked {
+                    return Err(overtaken(batch, asked - put));
+                }
+            }
+            Err(error) => match refusal_of_row(&error) {
+                None => return Err(unavailable(error)),
+                Some(reason) if range.len() == 1 => rejected.push(rows[range.start].rejected(reason)),
+                Some(_) => ranges.extend(halves(range)),
+            },
+        }
+    }
+    Ok(())
+}
+
+/// The second half, then the first: a stack gives the first one next.
+fn halves(range: Range<usize>) -> [Range<usize>; 2] {
+    let middle = range.start.midpoint(range.end);
+    [middle..range.end, range.start..middle]
+}
+
+async fn put_chunk(
+    connection: &mut SqliteConnection,
+    batch: &Batch,
+    rows: &[Row<'_>],
+) -> Result<u64, sqlx::Error> {
+    let whole = rows.len() == CHUNK_ROWS;
+    let sql = if whole { Arc::clone(&UPSERT_CHUNK) } else { upsert(rows.len()).into() };
+    let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(whole);
+    query = query.bind(signed(batch.epoch)).bind(signed(batch.seq));
+    for row in rows {
+        query = query
+            .bind(row.database)
+            .bind(row.key)
+            .bind(row.kind)
+            .bind(row.state.as_deref())
+            .bind(row.expires_at_ms)
+            .bind(row.usage.as_deref())
+            .bind(row.subject);
+    }
+    Ok(query.execute(connection).await?.rows_affected())
+}
+
+async fn put_closed_periods(
+    transaction: &mut Transaction<'_, Sqlite>,
+    batch: &Batch,
+) -> Result<(), StoreError> {
+    for row in closed_rows_of(batch) {
+        sqlx::query(CLOSE)
+            .bind(row.closed.database)
+            .bind(&*row.closed.subject)
+            .bind(subject_of(&row.closed.subject))
+            .bind(&row.limit_name)
+            .bind(row.closed.limit.unit.as_str())
+            .bind(row.start_micros)
+            .bind(row.end_micros)
+            .bind(row.month.as_deref())
+            .bind(row.used)
+            .bind(row.maximum)
+            .bind(signed(batch.epoch))
+            .bind(signed(batch.seq))
+            .execute(&mut **transaction)
+            .await
+            .map_err(unavailable)?;
+    }
+    Ok(())
+}
+
+async fn put_rejected(
+    transaction: &mut Transaction<'_, Sqlite>,
+    batch: &Batch,
+    rejected: &[RejectedRecord],
+) -> Result<(), StoreError> {
+    for record in rejected {
+        sqlx::query(REJECT)
+            .bind(record.database)
+            .bind(&*record.key)
+            .bind(subject_of(&record.key))
+            .bind(&record.reason)
+            .bind(signed(batch.epoch))
+            .bind(signed(batch.seq))
+            .execute(&mut **transaction)
+            .await
+            .map_err(unavailable)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! The owner row and the epochs in SQLite.
+
+use std::time::Duration;
+
+use sqlx::SqliteExecutor;
+
+use super::SqliteStore;
+use super::error::{unavailable, unclear};
+use crate::clock::Timestamp;
+use crate::persist::claim::{judge, kept_holder};
+use crate::persist::rows::{signed, unsigned};
+use crate::persist::store::{
+    Claim, Claimed, Epoch, EpochRow, Id, Lease, MAX_TOLD_EPOCHS, OwnerId, OwnerRow, StoreError, Tenure,
+};
+
+/// The owner row, with the milliseconds until its lease ends.
+const OWNER: &str = "SELECT data_set, epoch, owner, holder, applied,
+    lease_until_ms - CAST(unixepoch('subsec') * 1000 AS INTEGER) FROM owner";
+
+const TAKE: &str = "UPDATE owner SET epoch = ?1, data_set = coalesce(data_set, lower(hex(randomblob(16)))),
+    owner = ?2, holder = ?3, lease_until_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?4
+    RETURNING data_set";
+
+const CLOSE_EPOCHS: &str = "UPDATE epochs SET last_seq = ? WHERE last_seq IS NULL";
+
+const OPEN_EPOCH: &str = "INSERT INTO epochs (epoch, started_at_ms, first_seq)
+    VALUES (?, CAST(unixepoch('subsec') * 1000 AS INTEGER), ?)";
+
+const SET_LEASE: &str = "UPDATE owner
+    SET lease_until_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER) + ? WHERE epoch = ? AND owner = ?";
+
+const EPOCHS: &str =
+    "SELECT epoch, started_at_ms, first_seq, last_seq FROM epochs ORDER BY epoch DESC LIMIT ?";
+
+type OwnerColumns = (Option<String>, i64, Option<String>, String, i64, Option<i64>);
+
+pub(super) async fn read_owner(executor: impl SqliteExecutor<'_>) -> Result<OwnerRow, StoreError> {
+    let (data_set, epoch, owner, holder, applied, lease_left): OwnerColumns =
+        sqlx::query_as(OWNER).fetch_one(executor).await.map_err(unavailable)?;
+    Ok(OwnerRow {
+        data_set: data_set.map(|text| id(&text)).transpose()?,
+        epoch: unsigned(epoch),
+        owner: owner.map(|text| id(&text)).transpose()?,
+        holder,
+        applied: unsigned(applied),
+        lease: match lease_left {
+            None => Lease::Free,
+            Some(left) if left > 0 => Lease::Held(Duration::from_millis(unsigned(left))),
+            Some(_) => Lease::Expired,
+        },
+    })
+}
+
+fn id(text: &str) -> Result<Id, StoreError> {
+    Id::parse(text).ok_or_else(|| StoreError::Damaged(format!("'{text}' in the owner row is no id")))
+}
+
+fn millis(lease: Duration) -> i64 {
+    i64::try_from(lease.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl SqliteStore {
+    pub(super) async fn owner_row(&self) -> Result<OwnerRow, StoreError> {
+        read_owner(&self.readers).await
+    }
+
+    pub(super) async fn claim(&self, claim: &Claim) -> Result<Claimed, StoreError> {
+        let mut transaction = self.write().await?;
+        let row = read_owner(&mut *transaction).await?;
+        if let Err(refusal) = judge(&row, claim) {
+            transaction.rollback().await.map_err(unavailable)?;
+            return Ok(refusal);
+        }
+        let epoch = row.epoch + 1;
+        let data_set: String = sqlx::query_scalar(TAKE)
+            .bind(signed(epoch))
+            .bind(claim.owner.to_string())
+            .bind(kept_holder(&claim.holder))
+            .bind(millis(claim.lease))
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(unavailable)?;
+        let close = sqlx::query(CLOSE_EPOCHS).bind(signed(row.applied));
+        close.execute(&mut *transaction).await.map_err(unavailable)?;
+        let open = sqlx::query(OPEN_EPOCH).bind(signed(epoch)).bind(signed(row.applied + 1));
+        open.execute(&mut *transaction).await.map_err(unavailable)?;
+        transaction.commit().await.map_err(unclear)?;
+        Ok(Claimed::Epoch(Epoch { data_set: id(&data_set)?, epoch, applied: row.applied }))
+    }
+
+    /// Lets the lease end that much later than now; `None`: gives it up.
+    pub(super) async fn set_lease(
+        &self,
+        epoch: u64,
+        owner: OwnerId,
+        lease: Option<Duration>,
+    ) -> Result<Tenure, StoreError> {
+        // A sum with NULL is NULL, which is a lease that was given up.
+        let set = sqlx::query(SET_LEASE).bind(lease.map(millis)).bind(signed(epoch)).bind(owner.to_string());
+        let set = set.execute(&self.writer).await.map_err(unclear)?;
+        Ok(if set.rows_affected() == 1 { Tenure::Kept } else { Tenure::Fenced })
+    }
+
+    pub(super) async fn epoch_rows(&self) -> Result<Vec<EpochRow>, StoreError> {
+        let rows: Vec<(i64, i64, i64, Option<i64>)> = sqlx::query_as(EPOCHS)
+            .bind(MAX_TOLD_EPOCHS)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(unavailable)?;
+        let row = |(epoch, started_at_ms, first_seq, last_seq): (i64, i64, i64, Option<i64>)| EpochRow {
+            epoch: unsigned(epoch),
+            started_at: Timestamp::from_millis(unsigned(started_at_ms)),
+            first_seq: unsigned(first_seq),
+            last_seq: last_seq.map(unsigned),
+        };
+        Ok(rows.into_iter().map(row).collect())
+    }
+}

@@ -1,0 +1,155 @@
+//! SQLite keeps the stores' contract, and its file can be read by people.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::persist::batch::ClosedPeriod;
+use crate::persist::contract::{self, Harness, NOON, OWNER, batch, claimed, limit, put, record, used};
+
+struct Fixture {
+    store: SqliteStore,
+    directory: tempfile::TempDir,
+}
+
+impl Fixture {
+    async fn empty() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&directory.path().join("truth.sqlite")).await.unwrap();
+        Self { store, directory }
+    }
+
+    async fn migrated() -> Self {
+        let fixture = Self::empty().await;
+        assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth"]);
+        fixture
+    }
+
+    async fn run(&self, sql: &'static str) {
+        sqlx::query(sql).execute(&self.store.writer).await.unwrap();
+    }
+
+    async fn rows(&self, sql: &'static str) -> Vec<(String, String, i64)> {
+        sqlx::query_as(sql).fetch_all(&self.store.readers).await.unwrap()
+    }
+}
+
+impl Harness for Fixture {
+    fn store(&self) -> &dyn Store {
+        &self.store
+    }
+
+    async fn expire_lease(&self) {
+        self.run("UPDATE owner SET lease_until_ms = 1").await;
+    }
+
+    async fn refuse_key(&self, key: &[u8]) {
+        self.run("CREATE TABLE IF NOT EXISTS refused (key BLOB)").await;
+        self.run(
+            "CREATE TRIGGER IF NOT EXISTS refuse BEFORE UPDATE ON entries WHEN new.key IN (SELECT key FROM refused)
+            BEGIN SELECT RAISE(ABORT, 'the key is refused'); END",
+        )
+        .await;
+        sqlx::query("INSERT INTO refused VALUES (?)").bind(key).execute(&self.store.writer).await.unwrap();
+    }
+
+    async fn make_newer(&self, key: &[u8]) {
+        let newer = sqlx::query("UPDATE entries SET seq = 1000000 WHERE key = ?").bind(key);
+        newer.execute(&self.store.writer).await.unwrap();
+    }
+}
+
+contract::suite!(Fixture::migrated());
+
+#[tokio::test]
+async fn the_file_is_its_owners_and_keeps_what_was_applied() {
+    let fixture = Fixture::migrated().await;
+    let path = fixture.directory.path().join("truth.sqlite");
+    let epoch = claimed(&fixture.store).await;
+    fixture.store.apply(OWNER, &batch(epoch, 1, vec![put("a", 1)])).await.unwrap();
+    for name in ["truth.sqlite", "truth.sqlite-wal"] {
+        let mode = std::fs::metadata(path.with_file_name(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    fixture.store.close().await;
+    let again = SqliteStore::open(&path).await.unwrap();
+    assert_eq!(again.migrate(false).await, Ok(Vec::new()));
+    assert_eq!(again.count(NOON).await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_dry_run_changes_nothing() {
+    let fixture = Fixture::empty().await;
+    for _ in 0..2 {
+        assert_eq!(fixture.store.migrate(true).await.unwrap(), ["0001 truth"]);
+    }
+    assert!(matches!(fixture.store.owner().await, Err(StoreError::Denied(_))));
+    assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth"]);
+    assert_eq!(fixture.store.migrate(true).await, Ok(Vec::new()));
+}
+
+#[tokio::test]
+async fn another_schema_is_refused() {
+    let fixture = Fixture::migrated().await;
+    fixture.run("UPDATE migrations SET checksum = 'other'").await;
+    let drift = fixture.store.migrate(false).await.unwrap_err().to_string();
+    assert!(drift.contains("another migration 1"), "{drift}");
+    fixture.run("INSERT INTO migrations SELECT 2, name, checksum, 0 FROM migrations").await;
+    fixture.run("DELETE FROM migrations WHERE version = 1").await;
+    assert!(fixture.store.migrate(false).await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("truth.sqlite");
+    std::fs::write(&path, [b'x'; 5_000]).unwrap();
+    let opened = SqliteStore::open(&path).await.map(|_| ());
+    assert!(matches!(opened, Err(StoreError::Damaged(_))), "{opened:?}");
+    let missing = SqliteStore::open(&directory.path().join("none/truth.sqlite")).await.map(|_| ());
+    assert!(matches!(&missing, Err(StoreError::Denied(reason)) if reason.contains("none")), "{missing:?}");
+}
+
+#[tokio::test]
+async fn usage_is_read_with_sql() {
+    let fixture = Fixture::migrated().await;
+    let epoch = claimed(&fixture.store).await;
+    let month = "BUDGET 9 PER MONTH TZ Europe/Berlin UNIT usd_micro";
+    let closed = |start: u64, used| ClosedPeriod {
+        database: 0,
+        subject: (*b"org/a").into(),
+        limit: limit(month),
+        start: Timestamp::from_millis(start),
+        end: NOON,
+        used,
+    };
+    let records = vec![
+        record("org/a", Some(used(month, 4))),
+        record("org/b", Some(used("RATE 10 PER 10s", 3))),
+        record("gone", Some(used(month, 4))),
+        put("counter", 1),
+    ];
+    // October, told twice; November before a clock was set back, of which the open period tells more.
+    let closed_periods =
+        vec![closed(1_790_805_600_000, 7), closed(1_790_805_600_000, 8), closed(1_793_487_600_000, 3)];
+    let first = Batch { closed_periods, ..batch(epoch, 1, records) };
+    fixture.store.apply(OWNER, &first).await.unwrap();
+    fixture.store.apply(OWNER, &batch(epoch, 2, vec![record("gone", None)])).await.unwrap();
+    let usage = fixture
+        .rows("SELECT subject, limit_name || ' ' || unit || ' ' || kind || ' ' || coalesce(period_start, '-') || ' ' || maximum, used FROM quota_usage")
+        .await;
+    let row = |subject: &str, text: &str, used| (subject.to_owned(), text.to_owned(), used);
+    assert_eq!(
+        usage,
+        [
+            row(
+                "org/a",
+                "usd_micro:budget:month:Europe/Berlin usd_micro budget 2026-10-31T23:00:00.000Z 9",
+                4
+            ),
+            row("org/b", "requests:rate:10s requests rate - 10", 3),
+        ]
+    );
+    let months =
+        fixture.rows("SELECT subject, month || ' ' || unit, used FROM usage_by_month ORDER BY month").await;
+    assert_eq!(months, [row("org/a", "2026-10 usd_micro", 8), row("org/a", "2026-11 usd_micro", 4)]);
+}
