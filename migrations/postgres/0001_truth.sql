@@ -13,10 +13,11 @@ CREATE TABLE entries (
     epoch bigint NOT NULL,
     seq bigint NOT NULL,
     PRIMARY KEY (database, key)
-) WITH (fillfactor = 75, autovacuum_vacuum_scale_factor = 0.05);
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 
 -- Every flush changes rows of this table. Apart from the primary key no column has an index: with none on a changed column, and
--- room left in each page, Postgres changes a row in its page and no index at all (a heap-only update).
+-- room left in each page, Postgres changes a row in its page and no index at all (a heap-only update). Half of a page is left free, since
+-- one flush may change every row.
 COMMENT ON TABLE entries IS 'Every key with its value, and the keys that were deleted until they are pruned. Written by quotad only.';
 COMMENT ON COLUMN entries.database IS 'The number of SELECT.';
 COMMENT ON COLUMN entries.key IS 'The key; of one over 1,024 bytes the first 1,024 and the SHA-256 of all, since an index takes no more than 2,700.';
