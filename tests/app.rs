@@ -23,6 +23,20 @@ fn quotad(arguments: &[&str]) -> Command {
     command
 }
 
+/// Flags that let every test have servers of its own, and lines that can be read.
+const FREE_PORTS: [&str; 8] =
+    ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json", "--threads", "2"];
+
+/// The program on free ports, when it may hold only so many files open as `ulimit` with these arguments says.
+fn limited(ulimit: &str, arguments: &[&str]) -> Command {
+    let program = quotad(&[&FREE_PORTS[..], arguments].concat());
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", &format!("ulimit {ulimit} && exec \"$0\" \"$@\"")]).arg(program.get_program());
+    shell.args(program.get_args()).env_clear();
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    shell
+}
+
 fn finished(arguments: &[&str]) -> Output {
     quotad(arguments).output().expect("the program starts")
 }
@@ -37,13 +51,17 @@ struct Running {
     lines: Receiver<String>,
     clients: SocketAddr,
     admin: SocketAddr,
+    /// What was logged before the server was ready.
+    warnings: Vec<String>,
 }
 
 impl Running {
     fn start(arguments: &[&str]) -> Self {
-        let all =
-            ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json", "--threads", "2"];
-        let mut child = quotad(&[&all[..], arguments].concat()).spawn().expect("the program starts");
+        Self::from(quotad(&[&FREE_PORTS[..], arguments].concat()))
+    }
+
+    fn from(mut program: Command) -> Self {
+        let mut child = program.spawn().expect("the program starts");
         let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
         let (sender, lines) = sync_channel(10_000);
         std::thread::spawn(move || {
@@ -53,8 +71,12 @@ impl Running {
                 }
             }
         });
-        let mut running = Self { child, lines, clients: ([0; 4], 0).into(), admin: ([0; 4], 0).into() };
-        let start = running.line_with("\"listen\"");
+        let nowhere = SocketAddr::from(([0; 4], 0));
+        let mut running = Self { child, lines, clients: nowhere, admin: nowhere, warnings: Vec::new() };
+        let mut start = running.line_with("");
+        while !start.contains("\"listen\"") {
+            running.warnings.push(std::mem::replace(&mut start, running.line_with("")));
+        }
         running.clients = address_in(&start, "\"listen\":\"");
         running.admin = address_in(&start, "\"admin\":\"");
         running
@@ -151,6 +173,55 @@ fn check_config_and_print_config() {
     assert!(text(&output.stdout).contains("\nmaxmemory = 1073741824\n"));
     assert!(text(&finished(&["--help"]).stdout).contains("--requirepass-file"));
     assert!(text(&finished(&["--version"]).stdout).starts_with("quotad "));
+}
+
+#[test]
+fn clients_are_as_many_as_the_process_may_hold_open() {
+    // 106 are the listeners', the threads', the admin pages' and spare.
+    let server = Running::from(limited("-n 200", &[]));
+    let warning = server.warnings.concat();
+    assert!(
+        warning.contains("maxclients is 94 instead of 10000") && warning.contains("ulimit -n"),
+        "{warning}"
+    );
+    let mut first = server.connect();
+    assert_eq!(
+        Running::call(&mut first, "CONFIG GET maxclients", 29),
+        "*2\r\n$10\r\nmaxclients\r\n$2\r\n94\r\n"
+    );
+    let mut others: Vec<_> = (1..94).map(|_| server.connect()).collect();
+    for client in &mut others {
+        assert_eq!(Running::call(client, "PING", 7), "+PONG\r\n");
+    }
+    let mut refusal = String::new();
+    server.connect().read_to_string(&mut refusal).expect("the server says why and closes");
+    assert_eq!(refusal, "-ERR max number of clients reached\r\n");
+    assert!(server.http("GET /healthz").contains("ok"), "the admin pages have their own share");
+    let mut error = String::new();
+    first.write_all(b"CONFIG SET timeout 0 maxclients 95\r\n").expect("the server reads");
+    BufReader::new(&first).read_line(&mut error).expect("the error is one line");
+    assert!(error.contains("'maxclients'") && error.contains("at most 94 are allowed"), "{error}");
+    assert_eq!(Running::call(&mut first, "CONFIG SET timeout 0", 5), "+OK\r\n");
+    assert_eq!(Running::call(&mut first, "CONFIG SET maxclients 94", 5), "+OK\r\n");
+}
+
+#[test]
+fn the_limit_of_open_files_is_raised_to_what_maxclients_needs() {
+    let server = Running::from(limited("-S -n 120", &["--maxclients", "200"]));
+    let mut clients: Vec<_> = (0..200).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        assert_eq!(Running::call(client, "PING", 7), "+PONG\r\n");
+    }
+}
+
+#[test]
+fn too_few_open_files_for_a_single_client_are_one_line() {
+    let output = limited("-n 60", &[]).output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        text(&output.stderr),
+        "quotad: the process may hold 60 files open (ulimit -n), at least 107 are needed\n"
+    );
 }
 
 #[test]

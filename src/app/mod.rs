@@ -6,6 +6,7 @@
 mod addresses;
 mod assembly;
 mod background;
+mod descriptors;
 mod facts;
 mod info;
 mod log;

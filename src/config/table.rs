@@ -110,7 +110,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Count { field: |config| &mut config.maxclients, least: 1, most: MOST_CLIENTS },
         default: &["10000"],
         change: Change::Live,
-        help: "Connections that may be open; further ones are refused.",
+        help: "Connections that may be open; further ones are refused. Lowered at the start to what ulimit -n leaves room for.",
     },
     Setting {
         name: "timeout",
