@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -310,7 +311,17 @@ fn a_second_server_on_a_taken_port_says_so() {
     let third = finished(&["--listen", "127.0.0.1:0", "--admin", &admin, "--log-level", "error"]);
     assert_eq!(third.status.code(), Some(1));
     let line = text(&third.stderr);
-    assert!(line.contains(&admin) && line.contains("admin") && line.matches('\n').count() == 1, "{line}");
+    assert!(line.contains(&format!("{admin} (admin)")) && line.contains("needs another --admin"), "{line}");
+    assert_eq!(line.matches('\n').count(), 1, "{line}");
+
+    let both = finished(&["--listen", &taken, "--admin", &admin, "--log-level", "error"]);
+    let line = text(&both.stderr);
+    assert!(line.contains(&taken) && !line.contains("admin"), "what clients need is named first: {line}");
+    let same = finished(&["--listen", "127.0.0.1:7", "--admin", "127.0.0.1:7", "--log-level", "error"]);
+    assert_eq!(
+        text(&same.stderr),
+        "quotad: listen 127.0.0.1:7 and admin 127.0.0.1:7 are the same port: give one of them another, or --admin off\n"
+    );
     assert_eq!(Running::call(&mut server.connect(), "PING", 7), "+PONG\r\n");
 }
 
@@ -350,7 +361,9 @@ fn a_unix_socket_is_listened_on_and_removed() {
     let directory = tempfile::tempdir().expect("a directory can be made");
     let path = directory.path().join("socket");
     let listen = format!("unix:{}", path.display());
-    let server = Running::start(&["--listen", &listen]);
+    let server = Running::start(&["--listen", &listen, "--unixsocketperm", "750"]);
+    let mode = std::fs::metadata(&path).expect("the socket is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o750);
     let mut client = std::os::unix::net::UnixStream::connect(&path).expect("the server accepts");
     client.write_all(b"PING\r\n").expect("the server reads");
     let mut reply = [0; 7];
