@@ -268,6 +268,34 @@ fn the_log_level_can_change_while_the_server_runs() {
 }
 
 #[test]
+fn who_did_what_is_logged_without_secrets() {
+    let server = Running::start(&["--log-level", "debug"]);
+    let mut client = server.connect();
+    let address = client.local_addr().expect("it is connected").to_string();
+    assert!(server.line_with("a client connected").contains(&address));
+    assert_eq!(Running::call(&mut client, "CONFIG SET maxmemory 1", 5), "+OK\r\n");
+    let line = server.line_with("CONFIG SET");
+    assert!([&address, "\"maxmemory\"", "\"1\""].iter().all(|part| line.contains(*part)), "{line}");
+    assert_eq!(Running::call(&mut client, "SET key value", 5), "+OK\r\n");
+    assert!(server.line_with("memory is full").contains("WARN"));
+    assert!(Running::call(&mut client, "CONFIG SET requirepass hunter2", 5) == "+OK\r\n");
+    let line = server.line_with("CONFIG SET");
+    assert!(line.contains("(hidden)") && !line.contains("hunter2"), "{line}");
+    for _ in 0..3 {
+        assert!(Running::call(&mut client, "AUTH hunter3", 64).starts_with("-WRONGPASS"));
+    }
+    drop(client);
+    let mut lines = vec![server.line_with("AUTH failed")];
+    while !lines.iter().any(|line| line.contains("connection ended")) {
+        lines.push(server.line_with(""));
+    }
+    assert!(lines[0].contains("WARN") && lines[0].contains(&address), "{lines:?}");
+    let failures = lines.iter().filter(|line| line.contains("AUTH failed")).count();
+    assert_eq!(failures, 1, "one line in a while: {lines:?}");
+    assert!(!lines.concat().contains("hunter"), "{lines:?}");
+}
+
+#[test]
 fn sigint_ends_in_good_order() {
     let server = Running::start(&[]);
     server.signal("-INT");

@@ -8,6 +8,7 @@ mod assembly;
 mod background;
 mod descriptors;
 mod facts;
+mod full_memory;
 mod info;
 mod log;
 mod machine;

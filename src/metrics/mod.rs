@@ -56,8 +56,6 @@ pub struct ServerMetrics {
     pub accept_lines: Seldom,
     /// The pace of the log's lines on wrong passwords.
     pub password_lines: Seldom,
-    /// The pace of the log's lines on memory that is full.
-    pub memory_lines: Seldom,
 }
 
 /// Counters of one worker thread: it alone writes them.

@@ -70,9 +70,11 @@ impl Acceptor {
         });
         let Some(mut seat) = seat else {
             metrics.server.connections_rejected.add(1);
+            tracing::debug!(client = %incoming.address, max_clients, "refused a connection: there are maxclients already");
             return refuse(incoming.stream);
         };
         metrics.server.connections_received.add(1);
+        tracing::debug!(client = %seat.client.address, id = seat.client.id, "a client connected");
         let fewest = self.doors.iter().min_by_key(|door| door.open.load(Ordering::Relaxed));
         let Some(door) = fewest else { return };
         seat.assign(&door.open);
