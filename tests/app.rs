@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -23,6 +24,20 @@ fn quotad(arguments: &[&str]) -> Command {
     command
 }
 
+/// Flags that let every test have servers of its own, and lines that can be read.
+const FREE_PORTS: [&str; 8] =
+    ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json", "--threads", "2"];
+
+/// The program on free ports, when it may hold only so many files open as `ulimit` with these arguments says.
+fn limited(ulimit: &str, arguments: &[&str]) -> Command {
+    let program = quotad(&[&FREE_PORTS[..], arguments].concat());
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", &format!("ulimit {ulimit} && exec \"$0\" \"$@\"")]).arg(program.get_program());
+    shell.args(program.get_args()).env_clear();
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    shell
+}
+
 fn finished(arguments: &[&str]) -> Output {
     quotad(arguments).output().expect("the program starts")
 }
@@ -37,13 +52,17 @@ struct Running {
     lines: Receiver<String>,
     clients: SocketAddr,
     admin: SocketAddr,
+    /// What was logged before the server was ready.
+    warnings: Vec<String>,
 }
 
 impl Running {
     fn start(arguments: &[&str]) -> Self {
-        let all =
-            ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json", "--threads", "2"];
-        let mut child = quotad(&[&all[..], arguments].concat()).spawn().expect("the program starts");
+        Self::from(quotad(&[&FREE_PORTS[..], arguments].concat()))
+    }
+
+    fn from(mut program: Command) -> Self {
+        let mut child = program.spawn().expect("the program starts");
         let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
         let (sender, lines) = sync_channel(10_000);
         std::thread::spawn(move || {
@@ -53,8 +72,12 @@ impl Running {
                 }
             }
         });
-        let mut running = Self { child, lines, clients: ([0; 4], 0).into(), admin: ([0; 4], 0).into() };
-        let start = running.line_with("\"listen\"");
+        let nowhere = SocketAddr::from(([0; 4], 0));
+        let mut running = Self { child, lines, clients: nowhere, admin: nowhere, warnings: Vec::new() };
+        let mut start = running.line_with("");
+        while !start.contains("\"listen\"") {
+            running.warnings.push(std::mem::replace(&mut start, running.line_with("")));
+        }
         running.clients = address_in(&start, "\"listen\":\"");
         running.admin = address_in(&start, "\"admin\":\"");
         running
@@ -154,6 +177,55 @@ fn check_config_and_print_config() {
 }
 
 #[test]
+fn clients_are_as_many_as_the_process_may_hold_open() {
+    // 106 are the listeners', the threads', the admin pages' and spare.
+    let server = Running::from(limited("-n 200", &[]));
+    let warning = server.warnings.concat();
+    assert!(
+        warning.contains("maxclients is 94 instead of 10000") && warning.contains("ulimit -n"),
+        "{warning}"
+    );
+    let mut first = server.connect();
+    assert_eq!(
+        Running::call(&mut first, "CONFIG GET maxclients", 29),
+        "*2\r\n$10\r\nmaxclients\r\n$2\r\n94\r\n"
+    );
+    let mut others: Vec<_> = (1..94).map(|_| server.connect()).collect();
+    for client in &mut others {
+        assert_eq!(Running::call(client, "PING", 7), "+PONG\r\n");
+    }
+    let mut refusal = String::new();
+    server.connect().read_to_string(&mut refusal).expect("the server says why and closes");
+    assert_eq!(refusal, "-ERR max number of clients reached\r\n");
+    assert!(server.http("GET /healthz").contains("ok"), "the admin pages have their own share");
+    let mut error = String::new();
+    first.write_all(b"CONFIG SET timeout 0 maxclients 95\r\n").expect("the server reads");
+    BufReader::new(&first).read_line(&mut error).expect("the error is one line");
+    assert!(error.contains("'maxclients'") && error.contains("at most 94 are allowed"), "{error}");
+    assert_eq!(Running::call(&mut first, "CONFIG SET timeout 0", 5), "+OK\r\n");
+    assert_eq!(Running::call(&mut first, "CONFIG SET maxclients 94", 5), "+OK\r\n");
+}
+
+#[test]
+fn the_limit_of_open_files_is_raised_to_what_maxclients_needs() {
+    let server = Running::from(limited("-S -n 120", &["--maxclients", "200"]));
+    let mut clients: Vec<_> = (0..200).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        assert_eq!(Running::call(client, "PING", 7), "+PONG\r\n");
+    }
+}
+
+#[test]
+fn too_few_open_files_for_a_single_client_are_one_line() {
+    let output = limited("-n 60", &[]).output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        text(&output.stderr),
+        "quotad: the process may hold 60 files open (ulimit -n), at least 107 are needed\n"
+    );
+}
+
+#[test]
 fn sigterm_ends_in_good_order() {
     let server = Running::start(&[]);
     let mut client = server.connect();
@@ -193,6 +265,34 @@ fn the_log_level_can_change_while_the_server_runs() {
         Running::call(&mut client, "CONFIG GET log-level", 30),
         "*2\r\n$9\r\nlog-level\r\n$5\r\ndebug\r\n"
     );
+}
+
+#[test]
+fn who_did_what_is_logged_without_secrets() {
+    let server = Running::start(&["--log-level", "debug"]);
+    let mut client = server.connect();
+    let address = client.local_addr().expect("it is connected").to_string();
+    assert!(server.line_with("a client connected").contains(&address));
+    assert_eq!(Running::call(&mut client, "CONFIG SET maxmemory 1", 5), "+OK\r\n");
+    let line = server.line_with("CONFIG SET");
+    assert!([&address, "\"maxmemory\"", "\"1\""].iter().all(|part| line.contains(*part)), "{line}");
+    assert_eq!(Running::call(&mut client, "SET key value", 5), "+OK\r\n");
+    assert!(server.line_with("memory is full").contains("WARN"));
+    assert!(Running::call(&mut client, "CONFIG SET requirepass hunter2", 5) == "+OK\r\n");
+    let line = server.line_with("CONFIG SET");
+    assert!(line.contains("(hidden)") && !line.contains("hunter2"), "{line}");
+    for _ in 0..3 {
+        assert!(Running::call(&mut client, "AUTH hunter3", 64).starts_with("-WRONGPASS"));
+    }
+    drop(client);
+    let mut lines = vec![server.line_with("AUTH failed")];
+    while !lines.iter().any(|line| line.contains("connection ended")) {
+        lines.push(server.line_with(""));
+    }
+    assert!(lines[0].contains("WARN") && lines[0].contains(&address), "{lines:?}");
+    let failures = lines.iter().filter(|line| line.contains("AUTH failed")).count();
+    assert_eq!(failures, 1, "one line in a while: {lines:?}");
+    assert!(!lines.concat().contains("hunter"), "{lines:?}");
 }
 
 #[test]
@@ -239,7 +339,17 @@ fn a_second_server_on_a_taken_port_says_so() {
     let third = finished(&["--listen", "127.0.0.1:0", "--admin", &admin, "--log-level", "error"]);
     assert_eq!(third.status.code(), Some(1));
     let line = text(&third.stderr);
-    assert!(line.contains(&admin) && line.contains("admin") && line.matches('\n').count() == 1, "{line}");
+    assert!(line.contains(&format!("{admin} (admin)")) && line.contains("needs another --admin"), "{line}");
+    assert_eq!(line.matches('\n').count(), 1, "{line}");
+
+    let both = finished(&["--listen", &taken, "--admin", &admin, "--log-level", "error"]);
+    let line = text(&both.stderr);
+    assert!(line.contains(&taken) && !line.contains("admin"), "what clients need is named first: {line}");
+    let same = finished(&["--listen", "127.0.0.1:7", "--admin", "127.0.0.1:7", "--log-level", "error"]);
+    assert_eq!(
+        text(&same.stderr),
+        "quotad: listen 127.0.0.1:7 and admin 127.0.0.1:7 are the same port: give one of them another, or --admin off\n"
+    );
     assert_eq!(Running::call(&mut server.connect(), "PING", 7), "+PONG\r\n");
 }
 
@@ -279,7 +389,9 @@ fn a_unix_socket_is_listened_on_and_removed() {
     let directory = tempfile::tempdir().expect("a directory can be made");
     let path = directory.path().join("socket");
     let listen = format!("unix:{}", path.display());
-    let server = Running::start(&["--listen", &listen]);
+    let server = Running::start(&["--listen", &listen, "--unixsocketperm", "750"]);
+    let mode = std::fs::metadata(&path).expect("the socket is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o750);
     let mut client = std::os::unix::net::UnixStream::connect(&path).expect("the server accepts");
     client.write_all(b"PING\r\n").expect("the server reads");
     let mut reply = [0; 7];

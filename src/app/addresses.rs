@@ -29,6 +29,28 @@ pub fn socket_address(host: &str, port: u16) -> Result<SocketAddr, StartError> {
     found.next().ok_or_else(|| refuse("the name has no address"))
 }
 
+/// Sees that clients and the admin pages do not ask for the same port: the system would only say that it is taken.
+///
+/// # Errors
+/// The address of both.
+pub fn keep_apart(listen: &[ListenAddress], admin: SocketAddr) -> Result<(), StartError> {
+    let is_same = |address: &&SocketAddr| {
+        let is_all = address.ip().is_unspecified() || admin.ip().is_unspecified();
+        // Port 0 is another one each time.
+        address.port() == admin.port() && admin.port() != 0 && (is_all || address.ip() == admin.ip())
+    };
+    let tcp = listen.iter().filter_map(|address| match address {
+        ListenAddress::Tcp(address) => Some(address),
+        ListenAddress::Unix(_) => None,
+    });
+    match tcp.into_iter().find(is_same) {
+        None => Ok(()),
+        Some(address) => Err(StartError(format!(
+            "listen {address} and admin {admin} are the same port: give one of them another, or --admin off"
+        ))),
+    }
+}
+
 /// What CONFIG GET and INFO tell of where the server listens.
 #[must_use]
 pub fn bound(listen: &[ListenAddress]) -> Bound {
@@ -62,6 +84,20 @@ mod tests {
         let bound = bound(&listen_addresses(&named).unwrap());
         let hosts = vec!["127.0.0.1".to_owned(), "::1".to_owned()];
         assert_eq!(bound, Bound { hosts, port: 7, unix: Some("/a".to_owned()) });
+    }
+
+    #[test]
+    fn clients_and_admin_pages_need_a_port_each() {
+        let check = |listen: &str, admin: &str, fits: bool| {
+            let listen = [ListenAddress::Unix("/a".into()), ListenAddress::Tcp(listen.parse().unwrap())];
+            assert_eq!(keep_apart(&listen, admin.parse().unwrap()).is_ok(), fits);
+        };
+        check("127.0.0.1:7", "127.0.0.1:7", false);
+        check("0.0.0.0:7", "127.0.0.1:7", false);
+        check("127.0.0.1:7", "0.0.0.0:7", false);
+        check("127.0.0.1:7", "127.0.0.2:7", true);
+        check("127.0.0.1:7", "127.0.0.1:8", true);
+        check("127.0.0.1:0", "127.0.0.1:0", true);
     }
 
     #[test]

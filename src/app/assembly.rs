@@ -4,11 +4,13 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::descriptors::Descriptors;
 use super::log;
 use super::no_truth::NoTruth;
 use super::process::{Parts, Process};
-use super::settings::{Follower, LiveSettings, usize_of};
+use super::settings::{Check, Follower, LiveSettings, usize_of};
 use super::slow_log::SlowRing;
+use super::start::StartError;
 use crate::clock::Clock;
 use crate::command;
 use crate::config::Config;
@@ -36,16 +38,20 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// Builds it.
-    #[must_use]
-    pub fn new(config: Config, clock: Arc<dyn Clock>) -> Self {
+    /// Builds it. `maxclients` is lowered to what the process may hold open.
+    ///
+    /// # Errors
+    /// When the process may hold too little open for a single client.
+    pub fn new(mut config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let threads = threads(&config);
+        let descriptors = Descriptors::new(&config, threads.get());
+        descriptors.fit(&mut config)?;
         let limits = Arc::new(ConnectionLimits::default());
         let slow_log =
             Arc::new(SlowRing::new(config.slowlog_log_slower_than_micros, usize_of(config.slowlog_max_len)));
         let follow_log_level: Follower = Box::new(|config| log::set_level(config.log_level));
         let followers = vec![follow_limits(&limits), follow_slow_log(&slow_log), follow_log_level];
-        let settings = Arc::new(LiveSettings::new(config, followers));
+        let settings = Arc::new(LiveSettings::new(config, check_descriptors(descriptors), followers));
         let registry = Arc::new(Registry::new());
         let shutdown = Shutdown::default();
         let process = Arc::new(Process::new(Parts {
@@ -70,7 +76,7 @@ impl Assembly {
             durability: Arc::new(NoTruth),
             slow_log,
         });
-        Self { ports, process, registry, limits, settings, shutdown, threads }
+        Ok(Self { ports, process, registry, limits, settings, shutdown, threads })
     }
 }
 
@@ -78,6 +84,13 @@ impl Assembly {
 fn threads(config: &Config) -> NonZeroUsize {
     let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     NonZeroUsize::new(usize_of(config.threads)).unwrap_or_else(cores)
+}
+
+fn check_descriptors(descriptors: Descriptors) -> Check {
+    Box::new(move |before, after| {
+        // Fewer clients need nothing, and other settings can change where their number cannot.
+        if after.maxclients <= before.maxclients { Ok(()) } else { descriptors.check(after.maxclients) }
+    })
 }
 
 fn follow_limits(limits: &Arc<ConnectionLimits>) -> Follower {

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::full_memory::FullMemory;
 use super::process::Process;
 use super::rates::Totals;
 use super::sweep::{PERIOD_MS, Sweeper};
 use crate::clock::Stopwatch;
+use crate::dispatch::ports::Settings as _;
 
 /// How often the wall clock is compared: a jump is followed within a second.
 const WALL_CLOCK_PERIOD_MS: u64 = 1_000;
@@ -23,11 +25,14 @@ const MEMORY_SHARE_DIVISOR: u64 = 50;
 pub async fn run(process: Arc<Process>) {
     let rounds = async {
         let (mut sweeper, mut memory) = (Sweeper::default(), MemoryCount::default());
+        let mut full_memory = FullMemory::default();
         let mut ticks = interval(Duration::from_millis(PERIOD_MS));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             round(&process, &mut sweeper, &mut memory);
+            let most = process.settings.maxmemory_bytes();
+            full_memory.look(process.metrics.server.data_bytes.value(), most, process.clock.now());
         }
     };
     let clock = async {

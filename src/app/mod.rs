@@ -6,7 +6,9 @@
 mod addresses;
 mod assembly;
 mod background;
+mod descriptors;
 mod facts;
+mod full_memory;
 mod info;
 mod log;
 mod machine;

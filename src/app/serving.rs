@@ -7,7 +7,7 @@ use std::sync::mpsc::SyncSender;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-use super::addresses::{bound, listen_addresses, socket_address};
+use super::addresses::{bound, keep_apart, listen_addresses, socket_address};
 use super::assembly::Assembly;
 use super::background;
 use super::machine::resident_bytes;
@@ -82,9 +82,11 @@ impl Ready {
             signals.map_err(|error| StartError(format!("signals cannot be taken over: {error}")))?;
         let admin = match &config.admin {
             AdminAddress::Off => None,
-            AdminAddress::At { host, port } => Some(bind_admin(socket_address(host, *port)?)?),
+            AdminAddress::At { host, port } => Some(socket_address(host, *port)?),
         };
-        let server = bind_server(assembly, &config)?;
+        // First what clients need: it is named first where both are taken.
+        let server = bind_server(assembly, &config, admin)?;
+        let admin = admin.map(bind_admin).transpose()?;
         let listen: Vec<ListenAddress> = server.addresses().cloned().collect();
         assembly.settings.set_bound(bound(&listen));
         let admin_address = admin.as_ref().and_then(|listener| listener.local_addr().ok());
@@ -142,11 +144,19 @@ async fn serve_admin(listener: Option<TcpListener>, assembly: &Assembly) {
     std::future::pending().await
 }
 
-fn bind_server(assembly: &Assembly, config: &Config) -> Result<Server, StartError> {
+fn bind_server(
+    assembly: &Assembly,
+    config: &Config,
+    admin: Option<SocketAddr>,
+) -> Result<Server, StartError> {
     let listen = listen_addresses(&config.listen)?;
+    if let Some(admin) = admin {
+        keep_apart(&listen, admin)?;
+    }
     let config = ServerConfig {
         backlog: i32::try_from(config.tcp_backlog).unwrap_or(i32::MAX),
         keepalive_secs: config.tcp_keepalive_secs,
+        unix_socket_mode: Some(config.unix_socket_mode).filter(|mode| *mode != 0),
         ..ServerConfig::new(listen, assembly.threads)
     };
     Server::bind(config).map_err(|error| StartError(error.to_string()))
@@ -164,7 +174,7 @@ fn bind_admin(address: SocketAddr) -> Result<TcpListener, StartError> {
     };
     bind().map_err(|error: std::io::Error| match error.kind() {
         std::io::ErrorKind::AddrInUse => StartError(format!(
-            "cannot listen on {address} (admin): the address is in use; is another server running?"
+            "cannot listen on {address} (admin): the address is taken; a second server needs another --admin address, or --admin off"
         )),
         _ => StartError(format!("cannot listen on {address} (admin): {error}")),
     })

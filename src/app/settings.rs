@@ -23,11 +23,15 @@ const HIDDEN: &str = "(hidden)";
 /// Told of every change.
 pub type Follower = Box<dyn Fn(&Config) + Send + Sync>;
 
+/// Asked before a change, with the settings before and after it: whether this process can do what they say.
+pub type Check = Box<dyn Fn(&Config, &Config) -> Result<(), String> + Send + Sync>;
+
 /// The settings of a running server.
 pub struct LiveSettings {
     config: ArcSwap<Config>,
     /// Held while settings change, so that changes of two clients do not undo each other.
     changing: Mutex<()>,
+    check: Check,
     followers: Vec<Follower>,
     bound: OnceLock<Bound>,
     // What every turn asks for, beside the rest.
@@ -38,12 +42,13 @@ pub struct LiveSettings {
 }
 
 impl LiveSettings {
-    /// Starts with `config`; `followers` are told of it now and of every change.
+    /// Starts with `config`; `followers` are told of it now and of every change that `check` lets through.
     #[must_use]
-    pub fn new(config: Config, followers: Vec<Follower>) -> Self {
+    pub fn new(config: Config, check: Check, followers: Vec<Follower>) -> Self {
         let settings = Self {
             config: ArcSwap::from_pointee(config),
             changing: Mutex::default(),
+            check,
             followers,
             bound: OnceLock::new(),
             password_required: AtomicBool::new(true),
@@ -126,10 +131,12 @@ impl Settings for LiveSettings {
 
     fn set(&self, changes: &[(String, String)]) -> Result<(), String> {
         let _changing = self.changing.lock();
-        let mut config = Config::clone(&self.config.load());
+        let before = self.config.load_full();
+        let mut config = Config::clone(&before);
         for (name, value) in changes {
             change(&mut config, name, value)?;
         }
+        (self.check)(&before, &config)?;
         let config = Arc::new(config);
         self.config.store(Arc::clone(&config));
         self.tell(&config);
@@ -166,6 +173,10 @@ impl Settings for LiveSettings {
 mod tests {
     use super::*;
 
+    fn live(followers: Vec<Follower>) -> LiveSettings {
+        LiveSettings::new(Config::default(), Box::new(|_, _| Ok(())), followers)
+    }
+
     fn set(settings: &LiveSettings, pairs: &[(&str, &str)]) -> Result<(), String> {
         let pairs: Vec<_> =
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -181,7 +192,7 @@ mod tests {
         let seen = Arc::new(AtomicU64::new(0));
         let follower = Arc::clone(&seen);
         let follow: Follower = Box::new(move |config| follower.store(config.maxclients, Ordering::Relaxed));
-        let settings = LiveSettings::new(Config::default(), vec![follow]);
+        let settings = live(vec![follow]);
         assert_eq!(seen.load(Ordering::Relaxed), 10_000);
         set(&settings, &[("MaxMemory", "100mb"), ("maxclients", "7"), ("max-key-bytes", "10")]).unwrap();
         assert_eq!(settings.maxmemory_bytes(), 100 << 20);
@@ -192,7 +203,7 @@ mod tests {
 
     #[test]
     fn all_changes_are_made_or_none() {
-        let settings = LiveSettings::new(Config::default(), Vec::new());
+        let settings = live(Vec::new());
         for wrong in [("maxclients", "0"), ("nonsense", "1"), ("threads", "1"), ("databases", "16")] {
             let error = set(&settings, &[("maxmemory", "1gb"), wrong]).unwrap_err();
             assert!(error.contains(wrong.0), "{error}");
@@ -210,8 +221,22 @@ mod tests {
     }
 
     #[test]
+    fn what_the_process_cannot_do_changes_nothing() {
+        let check: Check = Box::new(|before, after| {
+            assert_eq!(before.maxclients, 10_000);
+            if after.maxclients > 10 { Err("too many".to_owned()) } else { Ok(()) }
+        });
+        let settings = LiveSettings::new(Config::default(), check, Vec::new());
+        let error = set(&settings, &[("timeout", "5"), ("maxclients", "11")]).unwrap_err();
+        assert_eq!(error, "too many");
+        assert_eq!(shown(&settings, "timeout").as_deref(), Some("0"));
+        set(&settings, &[("maxclients", "10")]).unwrap();
+        assert_eq!(shown(&settings, "maxclients").as_deref(), Some("10"));
+    }
+
+    #[test]
     fn a_password_is_set_checked_and_never_shown() {
-        let settings = LiveSettings::new(Config::default(), Vec::new());
+        let settings = live(Vec::new());
         assert!(!settings.password_required());
         assert!(settings.check_password(b"default", b"anything"));
         assert_eq!(shown(&settings, "requirepass").as_deref(), Some(""));
@@ -227,7 +252,7 @@ mod tests {
 
     #[test]
     fn what_clients_ask_for_is_answered() {
-        let settings = LiveSettings::new(Config::default(), Vec::new());
+        let settings = live(Vec::new());
         settings.set_bound(Bound { hosts: vec!["127.0.0.1".to_owned()], port: 7_777, unix: None });
         for (name, expected) in [
             ("save", ""),

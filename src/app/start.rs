@@ -72,7 +72,7 @@ impl Server {
     /// Starts a server and returns when it accepts connections.
     ///
     /// # Errors
-    /// When an address cannot be listened on, or the system refuses a thread.
+    /// When an address cannot be listened on, the process may hold too little open, or the system refuses a thread.
     pub fn start(config: Config) -> Result<Self, StartError> {
         Self::start_with(config, Surroundings::default())
     }
@@ -82,7 +82,7 @@ impl Server {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn start_with(config: Config, surroundings: Surroundings) -> Result<Self, StartError> {
-        let assembly = Assembly::new(config, surroundings.clock);
+        let assembly = Assembly::new(config, surroundings.clock)?;
         let (ports, shutdown) = (Arc::clone(&assembly.ports), assembly.shutdown.clone());
         let (started, start) = sync_channel(1);
         let background = std::thread::Builder::new()

@@ -74,7 +74,6 @@ fn command() -> Command {
             "Every setting is also an environment variable (QUOTAD_MAX_KEY_BYTES) and a key of the file \
              (max-key-bytes = \"64kb\"). A flag wins over a variable, a variable over the file.",
         )
-        .disable_help_subcommand(true)
         .args(SETTINGS.iter().map(flag))
         .arg(print_config)
         .subcommand(subcommand("serve", "Serve clients; this is also done without a command."))
@@ -173,6 +172,8 @@ mod tests {
     #[test]
     fn help_names_every_setting_and_version_is_told() {
         let Err(CommandLineEnd::Text(help)) = parse("quotad --help") else { panic!("no help") };
+        let Err(CommandLineEnd::Text(command)) = parse("quotad help") else { panic!("no help") };
+        assert_eq!(command, help);
         for setting in SETTINGS {
             assert!(help.contains(&format!("--{}", setting.name)), "{}", setting.name);
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::near::nearest;
-use super::{SETTINGS, SettingError, Source, bounded_file, setting};
+use super::{Kind, SETTINGS, SettingError, Source, bounded_file, setting};
 
 /// The most bytes of a settings file: a thousand times what all settings take.
 const MOST_FILE_BYTES: u64 = 1 << 20;
@@ -53,7 +53,9 @@ fn read_one(
         toml::Value::Array(values) if setting.kind.is_list() => {
             values.iter().map(scalar).collect::<Option<Vec<_>>>().ok_or_else(wrong)?
         }
-        single => vec![scalar(single).ok_or_else(wrong)?],
+        // TOML's own octal numbers come as decimal ones, which would be read as other permissions.
+        toml::Value::Integer(_) if matches!(setting.kind, Kind::Mode(_)) => return Err(wrong()),
+        single => setting.kind.split(&scalar(single).ok_or_else(wrong)?),
     };
     Ok((setting.name, texts))
 }

@@ -9,6 +9,9 @@ use super::{AdminAddress, Config, ListenAddress, LogFormat, LogLevel};
 /// The place of a value in the settings.
 pub type Field<T> = fn(&mut Config) -> &mut T;
 
+/// Permissions to read, write and run for owner, group and others: a socket has no other.
+const MOST_MODE: u32 = 0o777;
+
 /// What a setting's value may be, and where it is kept.
 pub enum Kind {
     /// Bytes, with a unit or without.
@@ -54,6 +57,8 @@ pub enum Kind {
     LogFormat(Field<LogFormat>),
     /// `yes` or `no`.
     Switch(Field<bool>),
+    /// Permissions of a file in octal digits; 0: what the umask leaves.
+    Mode(Field<u32>),
     /// A path that must be given.
     Path(Field<PathBuf>),
     /// A path, or none.
@@ -118,6 +123,12 @@ impl Kind {
                     _ => return None,
                 }
             }
+            Self::Mode(field) => {
+                // `from_str_radix` takes a plus sign.
+                let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+                *field(config) =
+                    u32::from_str_radix(text, 8).ok().filter(|mode| digits && *mode <= MOST_MODE)?;
+            }
             Self::Path(field) => *field(config) = Some(PathBuf::from(text)).filter(|_| !text.is_empty())?,
             Self::OptionalPath(field) => {
                 *field(config) = Some(PathBuf::from(text)).filter(|_| !text.is_empty());
@@ -148,6 +159,7 @@ impl Kind {
             Self::LogLevel(field) => name_of(&LogLevel::NAMES, *field(config)),
             Self::LogFormat(field) => name_of(&LogFormat::NAMES, *field(config)),
             Self::Switch(field) => if *field(config) { "yes" } else { "no" }.to_owned(),
+            Self::Mode(field) => format!("{:o}", field(config)),
             Self::Path(field) => field(config).display().to_string(),
             Self::OptionalPath(field) => {
                 field(config).as_ref().map_or_else(String::new, |path| path.display().to_string())
@@ -175,10 +187,23 @@ impl Kind {
             Self::LogLevel(_) => "error, warn, info, debug or trace".to_owned(),
             Self::LogFormat(_) => "text or json".to_owned(),
             Self::Switch(_) => "yes or no".to_owned(),
+            Self::Mode(_) => format!("octal digits from 0 to {MOST_MODE:o}, in a file in quotes: \"770\""),
             Self::Path(_) | Self::OptionalPath(_) => "a path".to_owned(),
-            Self::Addresses(_) => ListenAddress::ALLOWED.to_owned(),
+            Self::Addresses(_) => format!(
+                "{}; several with commas between them, in a file also as a list: [\"host:1\", \"unix:/path\"]",
+                ListenAddress::ALLOWED
+            ),
             Self::Admin(_) => AdminAddress::ALLOWED.to_owned(),
         }
+    }
+
+    /// The values in a text that a flag, a variable or a file gives as one: several are separated by commas or spaces.
+    #[must_use]
+    pub fn split(&self, text: &str) -> Vec<String> {
+        if !self.is_list() {
+            return vec![text.to_owned()];
+        }
+        text.split([',', ' ']).filter(|part| !part.is_empty()).map(ToOwned::to_owned).collect()
     }
 
     /// Whether several values may be given.
@@ -202,6 +227,7 @@ impl Kind {
             Self::Count { .. } | Self::Signed { .. } => "N",
             Self::Word { .. } | Self::LogLevel(_) | Self::LogFormat(_) => "WORD",
             Self::Switch(_) => "yes|no",
+            Self::Mode(_) => "OCTAL",
             Self::Path(_) | Self::OptionalPath(_) => "PATH",
             Self::Addresses(_) | Self::Admin(_) => "ADDR",
         }

@@ -40,7 +40,9 @@ pub fn resolve(
 ) -> Result<Resolved, SettingError> {
     let mut given = read_environment(environment)?;
     for (name, texts) in &flags.flags {
-        given.insert(name, (Source::Flag((*name).to_owned()), texts.clone()));
+        let setting = setting(name).expect("flags are made of settings");
+        let texts = texts.iter().flat_map(|text| setting.kind.split(text)).collect();
+        given.insert(name, (Source::Flag((*name).to_owned()), texts));
     }
     if let Some((source, texts)) = given.get("config").cloned() {
         let path = texts.concat();
@@ -101,13 +103,7 @@ fn read_environment(
             let reason = "it is not UTF-8".to_owned();
             return Err(SettingError::Unusable { setting: setting.name, source, value, reason });
         };
-        let texts = if setting.kind.is_list() {
-            let texts = value.split([',', ' ']).filter(|text| !text.is_empty());
-            texts.map(ToOwned::to_owned).collect()
-        } else {
-            vec![value.to_owned()]
-        };
-        found.insert(setting.name, (source, texts));
+        found.insert(setting.name, (source, setting.kind.split(value)));
     }
     Ok(found)
 }
@@ -251,6 +247,25 @@ mod tests {
     }
 
     #[test]
+    fn several_addresses_are_separated_alike_everywhere() {
+        let dir = directory(&[
+            ("text.toml", "listen = \"a:1, unix:/x\"\n"),
+            ("list.toml", "listen = [\"a:1\", \"unix:/x\"]\n"),
+            ("comma.toml", "listen = [\"unix:/a,b\"]\n"),
+        ]);
+        let listen = |line, variables: &[(&str, &str)]| {
+            let config = resolved(&dir, line, variables).unwrap().config;
+            config.listen.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(listen("--listen a:1,unix:/x", &[]), ["a:1", "unix:/x"]);
+        assert_eq!(listen("--listen a:1,b:2 --listen c:3", &[]), ["a:1", "b:2", "c:3"]);
+        assert_eq!(listen("", &[("QUOTAD_LISTEN", "a:1,unix:/x")]), ["a:1", "unix:/x"]);
+        assert_eq!(listen("--config DIR/text.toml", &[]), ["a:1", "unix:/x"]);
+        assert_eq!(listen("--config DIR/list.toml", &[]), ["a:1", "unix:/x"]);
+        assert_eq!(listen("--config DIR/comma.toml", &[]), ["unix:/a,b"], "a list's part is one address");
+    }
+
+    #[test]
     #[expect(clippy::too_many_lines, reason = "one check for each wrong setting")]
     fn wrong_settings_are_named_with_source_value_and_what_is_allowed() {
         let dir = directory(&[
@@ -260,6 +275,7 @@ mod tests {
             ("broken.toml", "threads = 1\nlisten = [\n"),
             ("table.toml", "[threads]\nmany = true\n"),
             ("empty", "\n"),
+            ("mode.toml", "unixsocketperm = 0o770\n"),
         ]);
         let check = |line: &str, variables: &[(&str, &str)], expected: &str| {
             assert_eq!(resolved(&dir, line, variables).unwrap_err(), expected);
@@ -302,12 +318,26 @@ mod tests {
         check(
             "",
             &[("QUOTAD_LISTEN", " ")],
-            "listen cannot be \"\" (variable QUOTAD_LISTEN): allowed is host:port, [IPv6 address]:port or unix:/path",
+            "listen cannot be \"\" (variable QUOTAD_LISTEN): allowed is host:port, [IPv6 address]:port or unix:/path; several \
+             with commas between them, in a file also as a list: [\"host:1\", \"unix:/path\"]",
         );
         check(
             "--listen a:1 --listen b",
             &[],
-            "listen cannot be \"b\" (flag --listen): allowed is host:port, [IPv6 address]:port or unix:/path",
+            "listen cannot be \"b\" (flag --listen): allowed is host:port, [IPv6 address]:port or unix:/path; several \
+             with commas between them, in a file also as a list: [\"host:1\", \"unix:/path\"]",
+        );
+        let octal = "octal digits from 0 to 777, in a file in quotes: \"770\"";
+        for wrong in ["778", "1000", "+70", ""] {
+            let expected = format!(
+                "unixsocketperm cannot be {wrong:?} (variable QUOTAD_UNIXSOCKETPERM): allowed is {octal}"
+            );
+            check("", &[("QUOTAD_UNIXSOCKETPERM", wrong)], &expected);
+        }
+        check(
+            "--config DIR/mode.toml",
+            &[],
+            &format!("unixsocketperm cannot be \"504\" (file DIR/mode.toml): allowed is {octal}"),
         );
         check(
             "--config DIR/none",
@@ -378,7 +408,7 @@ mod tests {
     fn a_printed_file_gives_the_same_settings() {
         let dir = directory(&[("secret", "hunter2")]);
         let line = "--listen [::1]:0 --listen unix:/x --maxmemory 18446744073709551615 --slowlog-log-slower-than -1 \
-                    --enable-debug-command yes --admin off --data-dir a\"b --requirepass-file DIR/secret";
+                    --enable-debug-command yes --admin off --unixsocketperm 0770 --data-dir a\"b --requirepass-file DIR/secret";
         for line in ["", line] {
             let first = resolved(&dir, line, &[]).unwrap().config;
             fs::write(dir.path().join("printed.toml"), print_config(&first)).unwrap();

@@ -1,6 +1,6 @@
 //! The table of settings.
 
-use super::Kind::{Addresses, Admin, Bytes, Count, OptionalPath, Path, Seconds, Signed, Switch, Word};
+use super::Kind::{Addresses, Admin, Bytes, Count, Mode, OptionalPath, Path, Seconds, Signed, Switch, Word};
 use super::{Change, Kind, Setting};
 
 /// A day: nothing here waits longer on purpose.
@@ -47,7 +47,14 @@ pub static SETTINGS: &[Setting] = &[
         kind: Addresses(|config| &mut config.listen),
         default: &["127.0.0.1:6379"],
         change: Change::AtStart,
-        help: "Where clients connect: host:port, [IPv6 address]:port or unix:/path; may be given several times.",
+        help: "Where clients connect: host:port, [IPv6 address]:port or unix:/path; several with commas between them.",
+    },
+    Setting {
+        name: "unixsocketperm",
+        kind: Mode(|config| &mut config.unix_socket_mode),
+        default: &["0"],
+        change: Change::AtStart,
+        help: "Permissions of the Unix sockets in octal digits, such as 770; 0: what the umask leaves.",
     },
     Setting {
         name: "admin",
@@ -110,7 +117,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Count { field: |config| &mut config.maxclients, least: 1, most: MOST_CLIENTS },
         default: &["10000"],
         change: Change::Live,
-        help: "Connections that may be open; further ones are refused.",
+        help: "Connections that may be open; further ones are refused. Lowered at the start to what ulimit -n leaves room for.",
     },
     Setting {
         name: "timeout",
@@ -238,6 +245,7 @@ mod tests {
     fn no_two_settings_share_a_field() {
         let other = |setting: &Setting| match setting.kind {
             Bytes { .. } => "3mb",
+            Mode(_) => "77",
             Seconds { .. } | Count { .. } | Signed { .. } => "77",
             Word { words, .. } => words[0],
             Kind::LogLevel(_) => "error",

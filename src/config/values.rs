@@ -10,6 +10,8 @@ use super::{AdminAddress, ListenAddress, SETTINGS, Secret};
 pub struct Config {
     pub config: Option<PathBuf>,
     pub listen: Vec<ListenAddress>,
+    /// 0: what the umask leaves.
+    pub unix_socket_mode: u32,
     pub admin: AdminAddress,
     /// 0: as many as the machine has cores.
     pub threads: u64,
@@ -62,6 +64,7 @@ impl Default for Config {
         let mut config = Self {
             config: None,
             listen: Vec::new(),
+            unix_socket_mode: 0,
             admin: AdminAddress::Off,
             threads: 0,
             data_dir: PathBuf::new(),

@@ -78,14 +78,18 @@ impl fmt::Display for CommandError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownCommand { name, arguments } => {
-                write!(formatter, "ERR unknown command '{name}', with args beginning with: {arguments}")
+                write!(formatter, "ERR unknown command '{name}', with args beginning with: {arguments}")?;
+                way_out(name).map_or(Ok(()), |way| write!(formatter, "({way})"))
             }
             Self::UnknownSubcommand { container, name } => write!(
                 formatter,
                 "ERR unknown subcommand '{name}'. Try {} HELP.",
                 container.to_ascii_uppercase()
             ),
-            Self::WrongArity(name) => write!(formatter, "ERR wrong number of arguments for '{name}' command"),
+            Self::WrongArity(name) => {
+                write!(formatter, "ERR wrong number of arguments for '{name}' command")?;
+                if name == "quota.take" { write!(formatter, ": {TAKE_SYNTAX}") } else { Ok(()) }
+            }
             Self::Syntax => formatter.write_str("ERR syntax error"),
             Self::WrongType => {
                 formatter.write_str("WRONGTYPE Operation against a key holding the wrong kind of value")
@@ -120,3 +124,74 @@ impl fmt::Display for CommandError {
 }
 
 impl std::error::Error for CommandError {}
+
+/// What a call of QUOTA.TAKE looks like: nobody knows the command from elsewhere, and it is first tried by hand.
+const TAKE_SYNTAX: &str = "QUOTA.TAKE subject amount [unit amount ...] <RATE n PER t [BURST b] | \
+    WINDOW n PER t [FIXED | SLIDING | LOG] | BUDGET n PER <HOUR | DAY | WEEK | MONTH | YEAR | TOTAL> [TZ zone] [ANCHOR a]> \
+    [UNIT u] ... [ATMOST | FORCE | PEEK], as in QUOTA.TAKE user:7 1 RATE 10 PER 1s";
+
+/// What to do without a command of Redis that clients call on their own account or that Redis's limiters are built on.
+fn way_out(name: &str) -> Option<&'static str> {
+    const TRANSACTIONS: &str = "transactions are not supported: send a pipeline without MULTI, in redis-py \
+                                pipeline(transaction=False); QUOTA.TAKE decides several limits in one call";
+    const SCRIPTS: &str = "scripts are not supported: QUOTA.TAKE, CL.THROTTLE and INCREX do in one call what limiters need them for";
+    let is_any_of = |names: &[&str]| names.iter().any(|known| name.eq_ignore_ascii_case(known));
+    if is_any_of(&["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH"]) {
+        Some(TRANSACTIONS)
+    } else if is_any_of(&[
+        "EVAL",
+        "EVAL_RO",
+        "EVALSHA",
+        "EVALSHA_RO",
+        "SCRIPT",
+        "FUNCTION",
+        "FCALL",
+        "FCALL_RO",
+    ]) {
+        Some(SCRIPTS)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unknown(name: &str, arguments: &str) -> String {
+        CommandError::UnknownCommand { name: name.to_owned(), arguments: arguments.to_owned() }.to_string()
+    }
+
+    #[test]
+    fn unknown_commands_have_redis_text_and_a_way_out_behind_it() {
+        assert_eq!(
+            unknown("nonsense", "'a' "),
+            "ERR unknown command 'nonsense', with args beginning with: 'a' "
+        );
+        let multi = unknown("multi", "");
+        let redis = "ERR unknown command 'multi', with args beginning with: ";
+        assert!(
+            multi.strip_prefix(redis).is_some_and(|way| way.contains("pipeline(transaction=False)")),
+            "{multi}"
+        );
+        for name in ["EXEC", "WATCH"] {
+            assert!(unknown(name, "").contains("transactions are not supported"));
+        }
+        for name in ["EVAL", "evalsha"] {
+            let text = unknown(name, "'return 1' '0' ");
+            assert!(
+                text.contains("with args beginning with: 'return 1' '0' (scripts are not supported"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_take_that_is_too_short_is_told_its_syntax_behind_redis_text() {
+        let text = CommandError::WrongArity("quota.take".to_owned()).to_string();
+        let redis = "ERR wrong number of arguments for 'quota.take' command: QUOTA.TAKE subject amount ";
+        assert!(text.starts_with(redis), "{text}");
+        let get = CommandError::WrongArity("get".to_owned()).to_string();
+        assert_eq!(get, "ERR wrong number of arguments for 'get' command");
+    }
+}

@@ -1,6 +1,6 @@
 //! What is counted while the server runs.
 //!
-//! **Owns** the counters, one set per worker thread and one for the process, and their sums.
+//! **Owns** the counters, one set per worker thread and one for the process, their sums, and the pace of log lines.
 //! **Does not own** how they are shown (`admin/`, INFO). **May use** nothing.
 //!
 //! A worker's counters have one writer, so counting is a load and a store, never a locked instruction.
@@ -8,6 +8,7 @@
 mod counter;
 mod errors;
 mod histogram;
+mod seldom;
 mod top;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use parking_lot::Mutex;
 pub use counter::{Counter, Gauge};
 pub use errors::ErrorCounts;
 pub use histogram::{Histogram, HistogramSum};
+pub use seldom::Seldom;
 pub use top::{Heavy, TopSubjects};
 
 /// Everything that is counted.
@@ -50,6 +52,10 @@ pub struct ServerMetrics {
     pub data_bytes_peak: Gauge,
     /// Microseconds the background sweep has taken.
     pub sweep_micros: Gauge,
+    /// The pace of the log's lines on connections that cannot be accepted.
+    pub accept_lines: Seldom,
+    /// The pace of the log's lines on wrong passwords.
+    pub password_lines: Seldom,
 }
 
 /// Counters of one worker thread: it alone writes them.

@@ -81,6 +81,8 @@ pub enum SyntaxError {
     Number {
         /// After which word.
         after: &'static str,
+        /// The smallest that is allowed there.
+        least: u64,
         /// What was given.
         given: String,
     },
@@ -217,7 +219,9 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Cursor<'a, I> {
     fn number(&mut self, after: &'static str) -> Result<u64, SyntaxError> {
         let given = self.next(after)?;
         let number = super::number::parse(given).filter(|&number| number <= MAX_AMOUNT);
-        number.ok_or_else(|| SyntaxError::Number { after, given: shown(given) })
+        // Windows and budgets of nothing deny everything; a rate or bucket of nothing would never refill.
+        let least = u64::from(after == "RATE" || after == "BURST");
+        number.ok_or_else(|| SyntaxError::Number { after, least, given: shown(given) })
     }
 
     fn after_per(&mut self) -> Result<&'a [u8], SyntaxError> {
@@ -266,9 +270,10 @@ impl fmt::Display for SyntaxError {
         match self {
             Self::Ends { after } => write!(formatter, "limit ends after {after}"),
             Self::Word { expected, given } => write!(formatter, "expected {expected} instead of '{given}'"),
-            Self::Number { after, given } => {
-                write!(formatter, "'{given}' after {after} must be a whole number from 0 to {MAX_AMOUNT}")
-            }
+            Self::Number { after, least, given } => write!(
+                formatter,
+                "'{given}' after {after} must be a whole number from {least} to {MAX_AMOUNT}, as in RATE 5 PER 1s"
+            ),
             Self::Repeated(word) => write!(formatter, "{word} may be named once for a limit"),
             Self::Unit(error) => error.fmt(formatter),
             Self::Period(error) => error.fmt(formatter),
@@ -332,7 +337,15 @@ mod tests {
         };
         check("RATE", "limit ends after RATE");
         check("RATE 5 PER", "limit ends after PER");
-        check("RATE -5 PER 1s", "'-5' after RATE must be a whole number");
+        check("RATE -5 PER 1s", "'-5' after RATE must be a whole number from 1 to 9223372036854775807");
+        check(
+            "RATE 5/s",
+            "'5/s' after RATE must be a whole number from 1 to 9223372036854775807, as in RATE 5 PER 1s",
+        );
+        check("RATE 1.5 PER 1s", "'1.5' after RATE must be a whole number from 1 to");
+        check("RATE 1 PER 1s BURST x", "'x' after BURST must be a whole number from 1 to");
+        check("WINDOW x PER 1s", "'x' after WINDOW must be a whole number from 0 to");
+        check("BUDGET x PER DAY", "'x' after BUDGET must be a whole number from 0 to");
         check("RATE 9223372036854775808 PER 1s", "must be a whole number");
         check("RATE 0 PER 1s", "rate 0 must be between 1 and");
         check("RATE 5 PER 1s BURST 0", "burst 0 must be between 1 and");

@@ -76,7 +76,7 @@ impl fmt::Display for UnitError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "unit '{}' must be 1 to {MAX_UNIT_BYTES} bytes of a-z, 0-9, '_', '.' and '-'",
+            "unit '{}' must be 1 to {MAX_UNIT_BYTES} bytes of a-z (lower case), 0-9, '_', '.' and '-'",
             self.given
         )
     }
@@ -105,6 +105,7 @@ mod tests {
             let error = Unit::parse(name).unwrap_err().to_string();
             assert!(error.contains("1 to 32 bytes"), "{error}");
         }
-        assert!(Unit::parse(b"Tokens").unwrap_err().to_string().contains("'Tokens'"));
+        let error = Unit::parse(b"Tokens").unwrap_err().to_string();
+        assert!(error.contains("'Tokens'") && error.contains("lower case"), "{error}");
     }
 }

@@ -46,10 +46,18 @@ impl Acceptor {
                 // The client has gone again; the next may be there.
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::warn!("cannot accept connections, trying again: {error}");
+                    self.log_failure(&error);
                     tokio::time::sleep(Duration::from_millis(RETRY_MS)).await;
                 }
             }
+        }
+    }
+
+    /// Errors come with each new attempt, and so as often as the system lets it be tried.
+    fn log_failure(&self, error: &io::Error) {
+        let metrics = &self.ports.metrics.server;
+        if let Some(left_out) = metrics.accept_lines.is_due(self.ports.clock.now().as_micros()) {
+            tracing::warn!(left_out, "cannot accept connections, trying again: {error}");
         }
     }
 
@@ -62,9 +70,11 @@ impl Acceptor {
         });
         let Some(mut seat) = seat else {
             metrics.server.connections_rejected.add(1);
+            tracing::debug!(client = %incoming.address, max_clients, "refused a connection: there are maxclients already");
             return refuse(incoming.stream);
         };
         metrics.server.connections_received.add(1);
+        tracing::debug!(client = %seat.client.address, id = seat.client.id, "a client connected");
         let fewest = self.doors.iter().min_by_key(|door| door.open.load(Ordering::Relaxed));
         let Some(door) = fewest else { return };
         seat.assign(&door.open);

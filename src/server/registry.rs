@@ -117,6 +117,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        tracing::debug!(client = %self.client.address, id = self.client.id, "a client's connection ended");
         self.registry.clients.remove(&self.client.id);
         self.registry.open.fetch_sub(1, Ordering::Relaxed);
         self.metrics.server.connections_open.subtract(1);

@@ -14,7 +14,7 @@ use crate::resp::{RequestLimits, RequestParser};
 
 fn assembled() -> (Assembly, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::at(HARNESS_START));
-    (Assembly::new(Config::default(), clock.clone()), clock)
+    (Assembly::new(Config::default(), clock.clone()).unwrap(), clock)
 }
 
 fn value(assembly: &Assembly, section: &str, name: &str) -> Option<String> {

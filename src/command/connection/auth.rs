@@ -64,6 +64,11 @@ pub(super) fn authenticate(
     password: &[u8],
 ) -> Result<(), CommandError> {
     if !context.ports.settings.check_password(user, password) {
+        // Neither what was given nor as whom: passwords are typed into the wrong place.
+        let pace = &context.ports.metrics.server.password_lines;
+        if let Some(left_out) = pace.is_due(context.now.as_micros()) {
+            tracing::warn!(client = %context.session.client.address, left_out, "AUTH failed: a wrong user name or password");
+        }
         return Err(CommandError::WrongPassword);
     }
     context.session.authenticated = true;

@@ -38,8 +38,7 @@ fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
     let (max_burst, count, period) = (args.next_integer()?, args.next_integer()?, args.next_integer()?);
     let quantity = if args.left() > 0 { args.next_integer()? } else { 1 };
     args.finish().map_err(|_| CommandError::WrongArity(context.name().to_owned()))?;
-    let rule =
-        Throttle::new(max_burst, count, period).map_err(|error| CommandError::other(error.to_string()))?;
+    let rule = Throttle::new(max_burst, count, period).map_err(verdict::throttle_error)?;
     verdict::throttle(context, key, &rule, quantity, write)
 }
 

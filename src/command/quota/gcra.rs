@@ -48,8 +48,7 @@ fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
         }
     }
     args.finish()?;
-    let rule =
-        Throttle::gcra(max_burst, tokens, period).map_err(|error| CommandError::other(error.to_string()))?;
+    let rule = Throttle::gcra(max_burst, tokens, period).map_err(verdict::throttle_error)?;
     verdict::throttle(context, key, &rule, quantity, write)
 }
 

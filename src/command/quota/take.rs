@@ -125,9 +125,11 @@ fn parse(engine: &Engine, mut args: Args<'_>) -> Result<ParsedLimits, CommandErr
         let named = [("ATMOST", Mode::AtMost), ("FORCE", Mode::Force), ("PEEK", Mode::Peek)];
         let Some((_, found)) = named.into_iter().find(|(keyword, _)| is_keyword(word, keyword)) else {
             let shown = String::from_utf8_lossy(&word[..word.len().min(64)]).into_owned();
-            return Err(CommandError::other(format!(
-                "unexpected '{shown}': RATE, WINDOW, BUDGET, ATMOST, FORCE or PEEK is allowed here"
-            )));
+            return Err(CommandError::other(if mode == Mode::Exact {
+                format!("unexpected '{shown}': RATE, WINDOW, BUDGET, ATMOST, FORCE or PEEK is allowed here")
+            } else {
+                format!("unexpected '{shown}': ATMOST, FORCE and PEEK come after the limits, at the end")
+            }));
         };
         if mode != Mode::Exact {
             return Err(CommandError::other("ATMOST, FORCE and PEEK exclude each other"));
@@ -192,4 +194,40 @@ fn write(context: &mut Context<'_>, verdict: &Verdict, name: &str) {
     reply.text(name);
     reply.integer(i64::from(verdict.flags.bits()));
     reply.amount(open_flush);
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::dispatch::testing::Harness;
+
+    #[test]
+    fn mistakes_are_told_with_the_syntax_and_the_order() {
+        let mut harness = Harness::new(crate::command::table());
+        let mut check = |call: &str, expected: &str| {
+            let reply = String::from_utf8(harness.call(call)).unwrap();
+            assert!(reply.starts_with("-ERR ") && reply.contains(expected), "{call}: {reply}");
+        };
+        for call in ["QUOTA.TAKE", "QUOTA.TAKE user:7 1 RATE 10"] {
+            check(call, "wrong number of arguments for 'quota.take' command: QUOTA.TAKE ");
+            check(call, super::SPEC.syntax);
+        }
+        let order = "ATMOST, FORCE and PEEK come after the limits, at the end";
+        check("QUOTA.TAKE user:7 1 ATMOST RATE 10 PER 1s", &format!("unexpected 'RATE': {order}"));
+        check("QUOTA.TAKE user:7 1 RATE 10 PER 1s PEEK UNIT a", &format!("unexpected 'UNIT': {order}"));
+        check("QUOTA.TAKE user:7 1 RATE 10 PER 1s PEEK FORCE", "ATMOST, FORCE and PEEK exclude each other");
+        check("QUOTA.TAKE user:7 1 RATE 10 PER 1s SOON", "unexpected 'SOON': RATE, WINDOW, BUDGET, ATMOST");
+        check("QUOTA.TAKE user:7 1 TOKENS 1 RATE 10 PER 1s", "a-z (lower case)");
+        for call in [
+            "CL.THROTTLE user:7 15 30 9223372037",
+            "CL.THROTTLE user:7 9223372036 1 1 1",
+            "GCRA user:7 9223372036 1 1",
+        ] {
+            check(call, "at most 9223372036 seconds");
+        }
+        check("CL.THROTTLE user:7 15 30 60 9223372036854775807", "before the year 2262");
+        assert!(
+            harness.call("CL.THROTTLE user:7 9223372035 1 1 1").starts_with(b"*5"),
+            "as much as is told is allowed"
+        );
+    }
 }

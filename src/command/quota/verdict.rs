@@ -3,7 +3,7 @@
 use crate::dispatch::{CommandError, Context, Handled, Outcome, Stop};
 use crate::engine::{TakeError, ThrottleRefusal};
 use crate::metrics::TAKE_KINDS;
-use crate::quota::{Kind, MAX_LIMITS, Status, Throttle, ThrottleVerdict, Verdict};
+use crate::quota::{Kind, MAX_LIMITS, Status, Throttle, ThrottleError, ThrottleVerdict, Verdict};
 
 /// The place of throttles in [`TAKE_KINDS`].
 const THROTTLE: usize = TAKE_KINDS.len() - 1;
@@ -20,7 +20,7 @@ pub(super) fn throttle(
     let database = context.session.database;
     let verdict = context.engine().throttle(database, key, rule, quantity, context.now).map_err(
         |refusal| match refusal {
-            ThrottleRefusal::Rule(error) => CommandError::other(error.to_string()).into(),
+            ThrottleRefusal::Rule(error) => throttle_error(error).into(),
             ThrottleRefusal::WrongType => CommandError::WrongType.into(),
             ThrottleRefusal::Missing(missing) => Stop::Missing(missing),
         },
@@ -28,6 +28,19 @@ pub(super) fn throttle(
     count(context, key, THROTTLE, verdict.limited);
     write(context, &verdict);
     Ok(Outcome::Reply)
+}
+
+/// The error reply of numbers that make no throttle.
+pub(super) fn throttle_error(error: ThrottleError) -> CommandError {
+    CommandError::other(match error {
+        // Times are nanoseconds since the epoch in 63 bits.
+        ThrottleError::Overflow => format!(
+            "{error}: the period and (max_burst + 1) * period / count may be at most {} seconds, and quantity * period / count \
+             must end before the year 2262",
+            i64::MAX / 1_000_000_000
+        ),
+        _ => error.to_string(),
+    })
 }
 
 /// Counts a take by the kind of the limit that decided it.

@@ -48,8 +48,17 @@ fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
         changes.push((name, value.to_owned()));
     }
     settings.set(&changes).map_err(CommandError::other)?;
+    log(context, &changes);
     context.reply.ok();
     Ok(Outcome::Reply)
+}
+
+/// Tells who changed what: settings as they are shown, so that secrets stay hidden.
+fn log(context: &Context<'_>, changes: &[(String, String)]) {
+    let now = context.ports.settings.all();
+    for (name, value) in now.iter().filter(|(name, _)| changes.iter().any(|(changed, _)| changed == name)) {
+        tracing::info!(client = %context.session.client.address, setting = name, value, "CONFIG SET");
+    }
 }
 
 fn refused(name: &str, why: &str) -> CommandError {
