@@ -4,7 +4,12 @@ use super::entry::{Entry, Value};
 
 /// Entries a chunk holds: 8 KiB, so that the pointers to all chunks of a million entries fit a core's own cache, and a
 /// shard's half-empty last chunk is about 1 % of its memory.
-const CHUNK_ENTRIES: u32 = 128;
+///
+/// Under shuttle entries are several times as large, and its threads have small stacks, on which a chunk is made.
+const CHUNK_ENTRIES: u32 = if cfg!(shuttle) { 8 } else { 128 };
+
+/// All entries of a chunk as bits.
+const FULL: u128 = u128::MAX >> (u128::BITS - CHUNK_ENTRIES);
 
 /// Entries by slot number.
 #[derive(Default)]
@@ -98,7 +103,7 @@ impl Slab {
         let chunk = self.chunks[index(number)].get_or_insert_with(vacant_chunk);
         chunk.0[index(place)] = entry;
         *used |= 1 << place;
-        if *used == u128::MAX {
+        if *used == FULL {
             tally.with_room.pop();
         }
         tally.len += 1;
@@ -114,7 +119,7 @@ impl Slab {
         let tally = &mut *self.tally;
         tally.leave(&mut entry);
         let used = &mut tally.used[index(number)];
-        if *used == u128::MAX {
+        if *used == FULL {
             tally.with_room.push(number);
         }
         *used &= !(1 << (slot % CHUNK_ENTRIES));
