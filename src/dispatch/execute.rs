@@ -264,9 +264,9 @@ impl Executor {
         if fast {
             self.count_fast(command.number);
         } else {
-            let nanos = stopwatch.nanos();
-            self.count_measured(session, request, command, now, nanos);
-            self.read_conditions(now.plus_micros(nanos / 1_000));
+            self.count_measured(session, request, command, now, stopwatch.nanos());
+            let now = self.ports.clock.now();
+            self.read_conditions(now);
         }
         Execution::Done(outcome)
     }
