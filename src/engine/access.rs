@@ -9,7 +9,7 @@ use super::residency::{Lookup, Missing, MissingKey};
 use super::shards::Place;
 use super::sync::RwLockWriteGuard;
 use super::table::{Table, content_of, copy_of, stored, take_string};
-use super::value::{Content, QuotaSlots, Text, canonical_integer};
+use super::value::{Content, Kind, QuotaSlots, Text, canonical_integer};
 use super::view::View;
 use crate::clock::Timestamp;
 use crate::quota::SpanCache;
@@ -30,7 +30,11 @@ impl Engine {
         let hash = self.hasher.hash(key);
         let table = self.shards.read(Place::new(database, hash));
         let Some(slot) = table.find(hash, key) else {
-            return if self.residency.is_complete() { Ok(None) } else { Err(Missing::one(database, key)) };
+            return if self.residency.is_complete(database) {
+                Ok(None)
+            } else {
+                Err(Missing::one(database, key))
+            };
         };
         let entry = table.entry(slot);
         let Some(view) = View::of(entry, &self.limits, now) else { return Ok(None) };
@@ -53,7 +57,7 @@ impl Engine {
         let table = self.shards.read(Place::new(database, hash));
         match table.find(hash, key) {
             Some(slot) => Ok(View::of(table.entry(slot), &self.limits, now).map(read)),
-            None if self.residency.is_complete() => Ok(None),
+            None if self.residency.is_complete(database) => Ok(None),
             None => Err(Missing::one(database, key)),
         }
     }
@@ -101,7 +105,7 @@ impl Engine {
             let place = places.binary_search(&Place::new(database, hash));
             &guards[place.expect("every key's place was guarded")]
         };
-        if !self.residency.is_complete() {
+        if !self.residency.is_complete(database) {
             let unknown =
                 keys.iter().zip(&hashes).filter(|(key, hash)| table(**hash).find(**hash, key).is_none());
             let unknown: Vec<_> =
@@ -136,7 +140,7 @@ impl Engine {
         let hash = self.hasher.hash(key);
         let mut table = self.shards.write(Place::new(database, hash));
         let found = table.find(hash, key);
-        if found.is_none() && !self.residency.is_complete() {
+        if found.is_none() && !self.residency.is_complete(database) {
             return Err(Missing::one(database, key));
         }
         Ok(edit(&mut Slot::open(self, &mut table, key, hash, found, now)))
@@ -159,21 +163,19 @@ impl Engine {
             keys.iter().map(|&(database, _, hash)| Place::new(database, hash)).collect();
         let guards = self.shards.write_all(&mut places);
         let mut slots = Slots { engine: self, keys, places, guards, now };
-        if !self.residency.is_complete() {
-            let unknown = slots.unknown();
-            if !unknown.is_empty() {
-                return Err(Missing(unknown));
-            }
+        let unknown = slots.unknown();
+        if !unknown.is_empty() {
+            return Err(Missing(unknown));
         }
         Ok(edit(&mut slots))
     }
 
     /// Puts what the truth has of `key` into memory: a value, or that there is none. What is there already is newer and
-    /// stays.
+    /// stays; so does the absence of a key whose database was emptied since.
     pub fn fill(&self, missing: &MissingKey, content: Option<(Content, Expiry)>, now: Timestamp) {
         let hash = self.hasher.hash(&missing.key);
         let mut table = self.shards.write(Place::new(missing.database, hash));
-        if table.find(hash, &missing.key).is_some() {
+        if table.find(hash, &missing.key).is_some() || self.residency.is_complete(missing.database) {
             return;
         }
         let (value, word) = match content {
@@ -223,7 +225,8 @@ impl Slots<'_> {
 
     fn unknown(&self) -> Vec<MissingKey> {
         let mut unknown = Vec::new();
-        for &(database, key, hash) in &self.keys {
+        let residency = &self.engine.residency;
+        for &(database, key, hash) in self.keys.iter().filter(|key| !residency.is_complete(key.0)) {
             let guard = self.places.binary_search(&Place::new(database, hash));
             let table = &self.guards[guard.expect("every key's place is guarded")];
             if table.find(hash, key).is_none() {
@@ -308,32 +311,41 @@ impl<'t> Slot<'t> {
 
     fn store(&mut self, value: Value, word: u128) -> Option<Text> {
         match self.found {
-            Some(slot) => match self.table.replace(slot, value, word) {
-                Value::Text(text) => Some(*text),
-                _ => None,
-            },
+            Some(slot) => {
+                self.note_change(slot);
+                match self.table.replace(slot, value, word) {
+                    Value::Text(text) => Some(*text),
+                    _ => None,
+                }
+            }
             None => {
                 let slot = self.table.insert(&self.engine.hasher, self.hash, self.key, value, word);
                 self.table.entry(slot).touch(self.now);
+                self.note_change(slot);
                 self.found = Some(slot);
                 None
             }
         }
     }
 
+    /// Before the entry at `slot` is changed, or after it was made.
+    fn note_change(&mut self, slot: u32) {
+        let open = self.engine.tracking.open();
+        self.table.keep_for_cut(slot, open, &self.engine.limits);
+        self.table.queue(slot, open);
+    }
+
     /// Takes the value out; answers it with its expiry.
     pub fn remove(&mut self) -> Option<(Content, Expiry)> {
         let slot = self.found?;
         self.view()?;
-        let content = if self.engine.residency.is_complete() {
-            self.found = None;
-            content_of(self.table.remove(&self.engine.hasher, slot), &self.engine.limits)
+        let content = if self.engine.is_tracked() {
+            copy_of(self.table.entry(slot), &self.engine.limits)
         } else {
-            // In front of a truth that still has the key, its absence is news to keep.
-            let content = copy_of(self.table.entry(slot), &self.engine.limits);
-            self.table.replace(slot, Value::KnownAbsent, 0);
-            content
+            self.found = None;
+            return Some(content_of(self.table.remove(&self.engine.hasher, slot), &self.engine.limits));
         };
+        self.clear();
         Some(content)
     }
 
@@ -371,28 +383,47 @@ impl<'t> Slot<'t> {
     }
 
     /// Changes the limits of a subject in place; `None` where the value is none or a single word.
-    pub(super) fn change_quotas<R>(&mut self, change: impl FnOnce(&mut QuotaSlots) -> R) -> Option<R> {
+    /// `is_change` tells of the result whether anything was changed that counts.
+    pub(super) fn change_quotas<R>(
+        &mut self,
+        change: impl FnOnce(&mut QuotaSlots) -> R,
+        is_change: impl FnOnce(&R) -> bool,
+    ) -> Option<R> {
         let slot = self.found?;
-        self.table.change(slot, |entry| match &mut entry.value {
+        if !matches!(self.table.entry(slot).value, Value::Quotas(_)) {
+            return None;
+        }
+        let open = self.engine.tracking.open();
+        self.table.keep_for_cut(slot, open, &self.engine.limits);
+        let result = self.table.change(slot, |entry| match &mut entry.value {
             Value::Quotas(slots) => Some(change(slots)),
             _ => None,
-        })
+        })?;
+        if is_change(&result) {
+            self.table.queue(slot, open);
+        }
+        Some(result)
     }
 
     /// Takes the string out of its entry, to be put back changed.
     fn string_content(&mut self) -> Option<(Content, Expiry)> {
         let slot = self.found?;
+        if self.table.entry(slot).kind() == Some(Kind::String) {
+            self.note_change(slot);
+        }
         self.table.change(slot, take_string)
     }
 
     /// Removes whatever is there without a look at it.
     fn clear(&mut self) {
         let Some(slot) = self.found else { return };
-        if self.engine.residency.is_complete() {
+        if self.engine.is_tracked() {
+            // The truth still has the key: its absence is news to keep.
+            self.note_change(slot);
+            self.table.replace(slot, Value::KnownAbsent, 0);
+        } else {
             self.found = None;
             self.table.remove(&self.engine.hasher, slot);
-        } else {
-            self.table.replace(slot, Value::KnownAbsent, 0);
         }
     }
 }

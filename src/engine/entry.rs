@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::dirty::Mark;
 use super::key::Key;
 use super::limits::LimitId;
 use super::sync::Word;
@@ -37,13 +38,21 @@ pub(super) struct Entry {
     pub(super) word: Word,
     pub(super) key: Key,
     pub(super) value: Value,
-    /// Seconds since the epoch, low 32 bits: when the entry was last used. 4 bytes beside it are free.
+    /// Seconds since the epoch, low 32 bits: when the entry was last used.
     touched_secs: AtomicU32,
+    /// A [`Mark`]; set under exclusive guards only.
+    mark: AtomicU32,
 }
 
 impl Entry {
     pub(super) fn vacant() -> Self {
-        Self { word: Word::new(0), key: Key::EMPTY, value: Value::Vacant, touched_secs: AtomicU32::new(0) }
+        Self {
+            word: Word::new(0),
+            key: Key::EMPTY,
+            value: Value::Vacant,
+            touched_secs: AtomicU32::new(0),
+            mark: AtomicU32::new(0),
+        }
     }
 
     /// The type of the value; a vacant entry has none.
@@ -104,6 +113,17 @@ impl Entry {
             Value::Quota(limit) => limits.limit(*limit).rule.word_fresh_at(self.word.load(), cache).into(),
             Value::Quotas(slots) => slots.fresh_at(cache).into(),
         }
+    }
+
+    /// What is known of its last change.
+    #[inline]
+    pub(super) fn mark(&self) -> Mark {
+        Mark::from_bits(self.mark.load(Ordering::Relaxed))
+    }
+
+    /// Under an exclusive guard, which orders it.
+    pub(super) fn set_mark(&self, mark: Mark) {
+        self.mark.store(mark.bits(), Ordering::Relaxed);
     }
 
     /// Notes a use; writes only when the second changed, so that readers do not contend for the line.

@@ -43,6 +43,11 @@ impl Engine {
             })
             .collect();
         let mut guards = self.shards.write_all(&mut places);
+        for &database in databases {
+            let tables = places.iter().zip(&mut guards).filter(|(place, _)| place.database() == database);
+            self.note_flush(database, tables.map(|(_, table)| &mut **table));
+            self.residency.set_empty(database);
+        }
         Discarded(guards.iter_mut().map(|table| std::mem::take(&mut **table)).collect())
     }
 }

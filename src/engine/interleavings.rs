@@ -6,7 +6,7 @@ use shuttle::sync::atomic::{AtomicU64, Ordering};
 use shuttle::thread;
 
 use super::value::Content;
-use super::{Charge, Engine, Expiry, SweepCursor};
+use super::{Charge, Engine, Expiry, Gate, SweepCursor};
 use crate::clock::Timestamp;
 use crate::quota::{Limit, Mode, Period, Rule, SpanCache, Status, Unit};
 
@@ -210,5 +210,106 @@ fn moving_a_key_in_both_directions_neither_loses_nor_doubles_it() {
         };
         together(&engine, vec![carry(b"a", b"b"), carry(b"b", b"a"), carry(b"b", b"c")]);
         assert_eq!(engine.len(0), 1);
+    });
+}
+
+/// What a truth holds of integers after it applied everything that was collected.
+type Truth = std::collections::BTreeMap<Box<[u8]>, i64>;
+
+/// Cuts between turns, if the gate can be closed, and applies what is collected.
+fn cut(engine: &Engine, gate: &Gate, truth: &mut Truth) {
+    let Ok(closed) = gate.close(|| engine.cut()) else { return };
+    engine.collect(closed, |changes| {
+        for change in changes {
+            let Some((Content::Integer(integer), _)) = change.content else {
+                panic!("only integers were put")
+            };
+            truth.insert(change.key, integer);
+        }
+    });
+    engine.set_applied(closed);
+}
+
+fn tracked() -> Arc<Engine> {
+    let engine = Engine::in_front_of_truth();
+    engine.set_complete();
+    Arc::new(engine)
+}
+
+#[test]
+fn what_a_turn_changes_together_is_collected_together() {
+    check(|| {
+        let engine = tracked();
+        let gate = Arc::new(Gate::new(2));
+        let keys: [(u8, &[u8]); 2] = [(0, b"from"), (0, b"to")];
+        engine.add(0, b"from", 10, START).expect("it is an integer");
+        let movers: Vec<_> = (0..2)
+            .map(|seat| {
+                let (engine, gate) = (Arc::clone(&engine), Arc::clone(&gate));
+                thread::spawn(move || {
+                    for _ in 0..2 {
+                        gate.enter(seat);
+                        // Two commands of one turn, the first under one guard, the second under two.
+                        engine.add(0, b"count", 1, START).expect("it is an integer");
+                        let moved = engine.edit_many(&keys, START, |slots| {
+                            for (position, delta) in [(0, -1), (1, 1)] {
+                                let mut slot = slots.slot(position);
+                                let before = slot.view().map_or(0, |view| match view.copy().0 {
+                                    Content::Integer(integer) => integer,
+                                    _ => panic!("only integers were put"),
+                                });
+                                slot.put(Content::Integer(before + delta), Expiry::NEVER);
+                            }
+                        });
+                        moved.expect("the engine is complete");
+                        gate.leave(seat);
+                    }
+                })
+            })
+            .collect();
+        let mut truth = Truth::new();
+        let verify = |truth: &Truth| {
+            let value = |key: &[u8]| truth.get(key).copied().unwrap_or(0);
+            assert!(truth.is_empty() || value(b"from") + value(b"to") == 10, "{truth:?}");
+            assert_eq!(value(b"count"), value(b"to"), "{truth:?}");
+        };
+        for _ in 0..2 {
+            cut(&engine, &gate, &mut truth);
+            verify(&truth);
+        }
+        movers.into_iter().for_each(|mover| mover.join().expect("no thread panics"));
+        cut(&engine, &gate, &mut truth);
+        verify(&truth);
+        assert_eq!(truth[&b"to"[..]], 4);
+    });
+}
+
+#[test]
+fn no_swapped_word_is_missed_or_collected_late() {
+    check(|| {
+        let engine = tracked();
+        let gate = Arc::new(Gate::new(2));
+        let adders: Vec<_> = (0..2)
+            .map(|seat| {
+                let (engine, gate) = (Arc::clone(&engine), Arc::clone(&gate));
+                thread::spawn(move || {
+                    for _ in 0..3 {
+                        gate.enter(seat);
+                        // The second finds its entry queued and swaps the word.
+                        engine.add(0, b"n", 1, START).expect("it is an integer");
+                        engine.add(0, b"n", 1, START).expect("it is an integer");
+                        gate.leave(seat);
+                    }
+                })
+            })
+            .collect();
+        let mut truth = Truth::new();
+        for _ in 0..2 {
+            cut(&engine, &gate, &mut truth);
+            assert_eq!(truth.get(&b"n"[..]).copied().unwrap_or(0) % 2, 0, "a cut fell into a turn");
+        }
+        adders.into_iter().for_each(|adder| adder.join().expect("no thread panics"));
+        cut(&engine, &gate, &mut truth);
+        assert_eq!(truth[&b"n"[..]], 12);
     });
 }

@@ -7,8 +7,10 @@
 mod access;
 mod ahead;
 mod counter;
+mod dirty;
 mod entry;
 mod flush;
+mod gate;
 mod index;
 mod key;
 mod latest;
@@ -38,8 +40,10 @@ use std::sync::atomic::AtomicU64;
 pub use access::{Slot, Slots};
 pub use ahead::Ahead;
 pub use counter::AddError;
+pub use dirty::{Change, Generation};
 pub use entry::Expiry;
 pub use flush::Discarded;
+pub use gate::{Gate, StillRunning};
 pub use limits::{LimitId, MAX_NUMBERED_LIMITS, NumberedLimit};
 pub use memory::MemoryReport;
 pub use residency::{Lookup, Missing, MissingKey};
@@ -49,6 +53,7 @@ pub use take::{Charge, TakeError};
 pub use throttle::ThrottleRefusal;
 pub use view::{StringView, View};
 
+use dirty::Tracking;
 use latest::LatestTime;
 use limits::LimitTable;
 use residency::Residency;
@@ -66,6 +71,7 @@ pub struct Engine {
     limits: LimitTable,
     residency: Residency,
     latest: LatestTime,
+    tracking: Tracking,
     expired_keys: AtomicU64,
     /// By database, written by the sweep.
     average_ttl_ms: [AtomicU64; DATABASES],
@@ -81,6 +87,7 @@ impl Engine {
             limits: LimitTable::default(),
             residency: Residency::complete(),
             latest: LatestTime::new(),
+            tracking: Tracking::off(),
             expired_keys: AtomicU64::new(0),
             average_ttl_ms: Default::default(),
         }
@@ -89,7 +96,7 @@ impl Engine {
     /// An engine in front of a larger truth: what is not in memory is unknown until it was [filled](Self::fill).
     #[must_use]
     pub fn in_front_of_truth() -> Self {
-        Self { residency: Residency::partial(), ..Self::new() }
+        Self { residency: Residency::partial(), tracking: Tracking::on(), ..Self::new() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The three answers of a look-up: a value, absent, unknown.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What a look-up found: `Ok(Some)` a value, `Ok(None)` absent, `Err` unknown: not in memory, and the truth may have it.
 /// Unknown is never taken for absent, which would be a fresh quota.
@@ -27,28 +27,33 @@ impl Missing {
     }
 }
 
-/// Whether all keys are in memory.
+/// Of which databases all keys are in memory: one bit each.
 pub(super) struct Residency {
-    complete: AtomicBool,
+    complete: AtomicU32,
 }
 
 impl Residency {
     pub(super) fn complete() -> Self {
-        Self { complete: AtomicBool::new(true) }
+        Self { complete: AtomicU32::new(u32::MAX) }
     }
 
     pub(super) fn partial() -> Self {
-        Self { complete: AtomicBool::new(false) }
+        Self { complete: AtomicU32::new(0) }
     }
 
-    /// Whether a key that is not in memory is absent.
+    /// Whether a key of the database that is not in memory is absent.
     #[inline]
-    pub(super) fn is_complete(&self) -> bool {
-        self.complete.load(Ordering::Acquire)
+    pub(super) fn is_complete(&self, database: u8) -> bool {
+        self.complete.load(Ordering::Acquire) & (1 << database) != 0
     }
 
     /// Every key of the truth is in memory now.
     pub(super) fn set_complete(&self) {
-        self.complete.store(true, Ordering::Release);
+        self.complete.store(u32::MAX, Ordering::Release);
+    }
+
+    /// The database was emptied: what the truth still has of it counts no more.
+    pub(super) fn set_empty(&self, database: u8) {
+        self.complete.fetch_or(1 << database, Ordering::AcqRel);
     }
 }

@@ -42,6 +42,10 @@ impl Place {
     pub(super) fn at(database: u8, shard: u16) -> Self {
         Self { database, shard }
     }
+
+    pub(super) const fn database(self) -> u8 {
+        self.database
+    }
 }
 
 /// The shard of a hash: bits that the index inside a shard does not use for its buckets or tags.

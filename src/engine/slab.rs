@@ -1,5 +1,6 @@
 //! Entries in chunks that never move: a slot number stays valid while its entry lives.
 
+use super::dirty::Changes;
 use super::entry::{Entry, Value};
 
 /// Entries a chunk holds: 8 KiB, so that the pointers to all chunks of a million entries fit a core's own cache, and a
@@ -39,6 +40,8 @@ struct Tally {
     known_absent: usize,
     /// Entries with an expiry set on them. It is changed under exclusive guards only, as this is.
     expiring: usize,
+    /// Which entries changed.
+    changes: Changes,
 }
 
 impl Slab {
@@ -65,6 +68,24 @@ impl Slab {
             + self.tally.used.capacity() * size_of::<u128>()
             + self.tally.with_room.capacity() * size_of::<u32>()
             + self.tally.heap_bytes
+            + self.tally.changes.heap_bytes()
+    }
+
+    /// Which entries changed.
+    pub(super) fn changes(&mut self) -> &mut Changes {
+        &mut self.tally.changes
+    }
+
+    /// How much of what changed is not collected.
+    pub(super) fn changed(&self) -> usize {
+        self.tally.changes.len()
+    }
+
+    /// The entry at `slot`, which must hold one, and which entries changed.
+    pub(super) fn entry_and_changes(&mut self, slot: u32) -> (&Entry, &mut Changes) {
+        let chunk = self.chunks[index(slot / CHUNK_ENTRIES)].as_ref();
+        let entry = &chunk.expect("a used slot has its chunk").0[index(slot % CHUNK_ENTRIES)];
+        (entry, &mut self.tally.changes)
     }
 
     /// The entry at `slot`, which must hold one.

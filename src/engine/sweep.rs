@@ -100,6 +100,7 @@ impl Engine {
         let mut looked = Looked { visited: 0, slot: table.next_used(cursor.slot) };
         while let Some(slot) = looked.slot.filter(|_| looked.visited < ENTRIES_UNDER_GUARD) {
             looked.visited += 1;
+            self.tracking.clean(table.entry(slot));
             if self.has_ended(&table, slot, now, cache) {
                 found.push(slot);
             } else if let Some(millis) = table.entry(slot).remaining_ms(now) {
@@ -130,7 +131,7 @@ impl Engine {
         for &slot in found {
             if table.next_used(slot) == Some(slot) && self.has_ended(&table, slot, now, cache) {
                 expired += u64::from(table.entry(slot).is_expired(now));
-                table.remove(&self.hasher, slot);
+                self.remove_swept(&mut table, slot);
                 removed += 1;
             }
         }
@@ -138,11 +139,23 @@ impl Engine {
         removed
     }
 
+    /// In front of a truth a value is removed there first: until then its absence stays as news.
+    fn remove_swept(&self, table: &mut Table, slot: u32) {
+        let open = self.tracking.open();
+        if !self.is_tracked() || table.entry(slot).is_known_absent() {
+            table.remove(&self.hasher, slot);
+            return;
+        }
+        table.keep_for_cut(slot, open, &self.limits);
+        table.queue(slot, open);
+        table.replace(slot, Value::KnownAbsent, 0);
+    }
+
     fn has_ended(&self, table: &Table, slot: u32, now: Timestamp, cache: &mut SpanCache) -> bool {
         let entry = table.entry(slot);
         match entry.value {
             Value::Vacant => false,
-            Value::KnownAbsent => entry.idle_secs(now) > KNOWN_ABSENT_SECS,
+            Value::KnownAbsent => entry.idle_secs(now) > KNOWN_ABSENT_SECS && self.tracking.is_clean(entry),
             Value::Integer | Value::Text(_) => entry.is_expired(now),
             Value::Throttle | Value::Quota(_) | Value::Quotas(_) => {
                 entry.idle_secs(now) >= FRESH_SECS

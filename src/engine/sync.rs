@@ -4,7 +4,8 @@
 mod real {
     use portable_atomic::{AtomicU128, Ordering};
 
-    pub(crate) use std::sync::atomic::AtomicU64;
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+    pub(crate) use std::thread::yield_now;
 
     pub(crate) use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -37,7 +38,8 @@ mod real {
 
 #[cfg(shuttle)]
 mod checked {
-    pub(crate) use shuttle::sync::atomic::AtomicU64;
+    pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+    pub(crate) use shuttle::thread::yield_now;
 
     /// shuttle's lock with parking_lot's interface: a poisoned lock is a failed schedule already.
     pub(crate) struct RwLock<T>(shuttle::sync::RwLock<T>);
@@ -94,7 +96,11 @@ mod checked {
 }
 
 #[cfg(shuttle)]
-pub(crate) use checked::{AtomicU64, RwLock, RwLockReadGuard, RwLockWriteGuard, Word};
+pub(crate) use checked::{
+    AtomicBool, AtomicU32, AtomicU64, RwLock, RwLockReadGuard, RwLockWriteGuard, Word, yield_now,
+};
 #[cfg(not(shuttle))]
-pub(crate) use real::{AtomicU64, RwLock, RwLockReadGuard, RwLockWriteGuard, Word};
+pub(crate) use real::{
+    AtomicBool, AtomicU32, AtomicU64, RwLock, RwLockReadGuard, RwLockWriteGuard, Word, yield_now,
+};
 pub(crate) use std::sync::atomic::Ordering;

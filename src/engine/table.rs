@@ -1,6 +1,7 @@
 //! The entries of one shard of one database: an index of slot numbers beside a slab of entries.
 
 use super::Hasher;
+use super::dirty::Changes;
 use super::entry::{Entry, Expiry, Plain, Value};
 use super::index::Index;
 use super::key::Key;
@@ -56,6 +57,21 @@ impl Table {
     #[inline]
     pub(super) fn likely_entry(&self, hash: u64) -> Option<&Entry> {
         self.index.find(hash, |_| true).map(|slot| self.slab.entry(slot))
+    }
+
+    /// Which entries changed.
+    pub(super) fn changes(&mut self) -> &mut Changes {
+        self.slab.changes()
+    }
+
+    /// How much of what changed is not collected.
+    pub(super) fn changed(&self) -> usize {
+        self.slab.changed()
+    }
+
+    /// The entry at `slot`, and which entries changed.
+    pub(super) fn entry_and_changes(&mut self, slot: u32) -> (&Entry, &mut Changes) {
+        self.slab.entry_and_changes(slot)
     }
 
     #[inline]

@@ -63,14 +63,16 @@ impl Engine {
                 let entry = table.entry(slot);
                 if matches!(entry.value, Value::Quota(known) if known == id) {
                     entry.touch(now);
-                    return Ok(self.take_by_swapping(entry, charge, mode, now, cache));
+                    if let Some(verdict) = self.take_by_swapping(entry, charge, mode, now, cache) {
+                        return Ok(verdict);
+                    }
                 }
             }
         }
         self.take_exclusively(database, subject, charges, mode, now, cache)
     }
 
-    /// Decides on the word as it is and swaps it, again if another thread was faster.
+    /// Decides on the word as it is and swaps it, again if another thread was faster. `None`: the entry must be queued first.
     #[inline]
     fn take_by_swapping(
         &self,
@@ -79,14 +81,17 @@ impl Engine {
         mode: Mode,
         now: Timestamp,
         cache: &mut SpanCache,
-    ) -> Verdict {
+    ) -> Option<Verdict> {
         let mut word = entry.word.load();
         loop {
             let now = self.latest.not_before(now);
             let (next, verdict) = take_word(&charge.limit.limit.rule, word, charge.amount, mode, now, cache);
-            let Some(next) = next else { return verdict };
+            let Some(next) = next else { return Some(verdict) };
+            if !self.is_queued(entry) {
+                return None;
+            }
             match entry.word.compare_exchange(word, next) {
-                Ok(()) => return verdict,
+                Ok(()) => return Some(verdict),
                 Err(changed) => word = changed,
             }
         }
@@ -119,7 +124,10 @@ fn take_in(
     now: Timestamp,
     cache: &mut SpanCache,
 ) -> Result<Verdict, TakeError> {
-    if let Some(taken) = slot.change_quotas(|slots| take_among(slots, charges, mode, now, cache)) {
+    let take = |slots: &mut QuotaSlots| take_among(slots, charges, mode, now, cache);
+    let is_change =
+        |taken: &Result<Verdict, TakeError>| taken.as_ref().is_ok_and(|verdict| changes_state(mode, verdict));
+    if let Some(taken) = slot.change_quotas(take, is_change) {
         return taken;
     }
     let known = match slot.view().map(|view| view.copy().0) {

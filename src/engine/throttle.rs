@@ -46,6 +46,9 @@ impl Engine {
                         let (next, verdict) =
                             rule.decide(word, quantity, now).map_err(ThrottleRefusal::Rule)?;
                         let Some(next) = next else { return Ok(verdict) };
+                        if !self.is_queued(entry) {
+                            break;
+                        }
                         match entry.word.compare_exchange(word, next) {
                             Ok(()) => return Ok(verdict),
                             Err(changed) => word = changed,

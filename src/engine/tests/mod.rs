@@ -1,5 +1,7 @@
 //! Tests of the engine as a whole.
 
+#[cfg(not(shuttle))]
+mod dirty;
 mod keys;
 mod limits;
 #[cfg(not(shuttle))]
