@@ -98,7 +98,7 @@ impl Rule {
         }
     }
 
-    /// This rule for a decision on a state that `writer`, a rule of the same slot, left: see [`Rate::after`]. The other kinds tell
+    /// This rule for a decision on a state that `writer`, a rule of the same slot, left: see `Rate::after`. The other kinds tell
     /// a wrong clock by their period, which all rules of a slot share.
     #[must_use]
     pub fn after(&self, writer: &Self) -> Self {
