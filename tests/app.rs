@@ -345,6 +345,13 @@ fn what_a_command_changes_holds_for_those_behind_it_in_a_pipeline() {
         "AUTH secret|CONFIG SET requirepass \"\"|CLIENT PAUSE 60000 WRITE|GET k",
         "+OK\r\n+OK\r\n+OK\r\n$-1\r\n",
     );
+    // What was read ahead of a RESET is read again, by the limits of those who have yet to authenticate.
+    let mut strange = server.connect();
+    check(&mut strange, "CONFIG SET requirepass secret", "+OK\r\n");
+    let words = "MGET a b c d e f g h i j".split(' ').map(|word| format!("${}\r\n{word}\r\n", word.len()));
+    let long = format!("RESET|*11|{}", words.collect::<String>());
+    check(&mut strange, &long, "+RESET\r\n-ERR Protocol error: unauthenticated multibulk length\r\n");
+    check(&mut stream, "CONFIG SET requirepass \"\"", "+OK\r\n");
     // The write waits for the end of the pause, which another client brings.
     stream.write_all(b"CLIENT PAUSE 60000 WRITE\r\nSET k v\r\n").expect("the server reads");
     let mut reply = [0; 5];

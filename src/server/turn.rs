@@ -108,8 +108,10 @@ impl Runner {
         scout.forget();
         for _ in 0..MAX_REQUESTS_PER_TURN {
             let rest = &bytes[turn.consumed..];
-            let limits = self.limits(&conversation.session, &limits);
-            if std::ptr::eq(limits, &RequestLimits::UNAUTHENTICATED) {
+            let is_stranger = self.is_stranger(&conversation.session);
+            let limits = if is_stranger { &RequestLimits::UNAUTHENTICATED } else { &limits };
+            if is_stranger {
+                // What follows RESET was read by the limits of before.
                 scout.forget();
             }
             let (length, scouted) = match scout.take(rest) {
@@ -165,12 +167,9 @@ impl Runner {
         turn
     }
 
-    fn limits<'a>(&self, session: &Session, configured: &'a RequestLimits) -> &'a RequestLimits {
-        if session.authenticated || !self.executor.ports().settings.password_required() {
-            configured
-        } else {
-            &RequestLimits::UNAUTHENTICATED
-        }
+    /// Whether the client has yet to authenticate, so that smaller limits hold.
+    fn is_stranger(&self, session: &Session) -> bool {
+        !session.authenticated && self.executor.ports().settings.password_required()
     }
 
     /// Runs one request.
