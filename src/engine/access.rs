@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Engine;
+use super::closed::Closing;
 use super::entry::{Expiry, Value};
 use super::limits::LimitId;
 use super::residency::{Lookup, Missing, MissingKey};
@@ -30,7 +31,7 @@ impl Engine {
         let hash = self.hasher.hash(key);
         let table = self.shards.read(Place::new(database, hash));
         let Some(slot) = table.find(hash, key) else {
-            return if self.residency.is_complete(database) {
+            return if self.residency.is_absent(database, hash) {
                 Ok(None)
             } else {
                 Err(Missing::one(database, key))
@@ -57,7 +58,7 @@ impl Engine {
         let table = self.shards.read(Place::new(database, hash));
         match table.find(hash, key) {
             Some(slot) => Ok(View::of(table.entry(slot), &self.limits, now).map(read)),
-            None if self.residency.is_complete(database) => Ok(None),
+            None if self.residency.is_absent(database, hash) => Ok(None),
             None => Err(Missing::one(database, key)),
         }
     }
@@ -106,8 +107,9 @@ impl Engine {
             &guards[place.expect("every key's place was guarded")]
         };
         if !self.residency.is_complete(database) {
-            let unknown =
-                keys.iter().zip(&hashes).filter(|(key, hash)| table(**hash).find(**hash, key).is_none());
+            let unknown = keys.iter().zip(&hashes).filter(|&(key, &hash)| {
+                table(hash).find(hash, key).is_none() && !self.residency.is_absent(database, hash)
+            });
             let unknown: Vec<_> =
                 unknown.map(|(key, _)| MissingKey { database, key: (*key).into() }).collect();
             if !unknown.is_empty() {
@@ -140,10 +142,10 @@ impl Engine {
         let hash = self.hasher.hash(key);
         let mut table = self.shards.write(Place::new(database, hash));
         let found = table.find(hash, key);
-        if found.is_none() && !self.residency.is_complete(database) {
+        if found.is_none() && !self.residency.is_absent(database, hash) {
             return Err(Missing::one(database, key));
         }
-        Ok(edit(&mut Slot::open(self, &mut table, key, hash, found, now)))
+        Ok(edit(&mut Slot::open(self, &mut table, (database, key, hash), found, now)))
     }
 
     /// Runs `edit` on several keys, of one or more databases, under the exclusive guards of all their shards: others see
@@ -168,27 +170,6 @@ impl Engine {
             return Err(Missing(unknown));
         }
         Ok(edit(&mut slots))
-    }
-
-    /// Puts what the truth has of `key` into memory: a value, or that there is none. What is there already is newer and
-    /// stays; so does the absence of a key whose database was emptied since.
-    pub fn fill(&self, missing: &MissingKey, content: Option<(Content, Expiry)>, now: Timestamp) {
-        let hash = self.hasher.hash(&missing.key);
-        let mut table = self.shards.write(Place::new(missing.database, hash));
-        if table.find(hash, &missing.key).is_some() || self.residency.is_complete(missing.database) {
-            return;
-        }
-        let (value, word) = match content {
-            Some((content, expiry)) => stored(content, expiry, &self.limits),
-            None => (Value::KnownAbsent, 0),
-        };
-        let slot = table.insert(&self.hasher, hash, &missing.key, value, word);
-        table.entry(slot).touch(now);
-    }
-
-    /// Says that every key of the truth is in memory: from now on what is not there is absent.
-    pub fn set_complete(&self) {
-        self.residency.set_complete();
     }
 
     /// Keys that ended by their expiry since the start.
@@ -220,7 +201,7 @@ impl Slots<'_> {
             self.places.binary_search(&Place::new(database, hash)).expect("every key's place is guarded");
         let table = &mut self.guards[guard];
         let found = table.find(hash, key);
-        Slot::open(self.engine, table, key, hash, found, self.now)
+        Slot::open(self.engine, table, (database, key, hash), found, self.now)
     }
 
     fn unknown(&self) -> Vec<MissingKey> {
@@ -229,7 +210,7 @@ impl Slots<'_> {
         for &(database, key, hash) in self.keys.iter().filter(|key| !residency.is_complete(key.0)) {
             let guard = self.places.binary_search(&Place::new(database, hash));
             let table = &self.guards[guard.expect("every key's place is guarded")];
-            if table.find(hash, key).is_none() {
+            if table.find(hash, key).is_none() && !residency.is_absent(database, hash) {
                 unknown.push(MissingKey { database, key: key.into() });
             }
         }
@@ -241,6 +222,7 @@ impl Slots<'_> {
 pub struct Slot<'t> {
     engine: &'t Engine,
     table: &'t mut Table,
+    database: u8,
     key: &'t [u8],
     hash: u64,
     /// Where the key lies; it may be a mark that the key is absent, never expired.
@@ -253,12 +235,11 @@ impl<'t> Slot<'t> {
     pub(super) fn open(
         engine: &'t Engine,
         table: &'t mut Table,
-        key: &'t [u8],
-        hash: u64,
+        (database, key, hash): (u8, &'t [u8], u64),
         found: Option<u32>,
         now: Timestamp,
     ) -> Self {
-        let mut slot = Self { engine, table, key, hash, found, now };
+        let mut slot = Self { engine, table, database, key, hash, found, now };
         if let Some(number) = slot.found {
             let entry = slot.table.entry(number);
             if entry.is_expired(now) {
@@ -286,8 +267,23 @@ impl<'t> Slot<'t> {
     /// Takes away a quota state that equals an absent one, so that the key counts as absent in what follows.
     pub fn drop_ended(&mut self, cache: &mut SpanCache) {
         if self.view().is_some_and(|view| view.has_ended(self.now, cache)) {
+            if let Some(slot) = self.found {
+                let mut closing = Closing::new(self.engine);
+                closing.note_dropped(self.engine, self.table.entry(slot), cache);
+                self.leave_closed(closing);
+            }
             self.clear();
         }
+    }
+
+    /// No period yet, for a change of this key to note those that it closes.
+    pub(super) fn closing(&self) -> Closing {
+        Closing::new(self.engine)
+    }
+
+    /// Leaves the periods that a change of this key closed.
+    pub(super) fn leave_closed(&self, closing: Closing) {
+        self.engine.leave_closed(self.database, self.key, closing);
     }
 
     /// Puts a value under the key, whatever was there.
@@ -332,7 +328,7 @@ impl<'t> Slot<'t> {
     fn note_change(&mut self, slot: u32) {
         let open = self.engine.tracking.open();
         self.table.keep_for_cut(slot, open, &self.engine.limits);
-        self.table.queue(slot, open);
+        self.table.queue(slot, &self.engine.tracking);
     }
 
     /// Takes the value out; answers it with its expiry.
@@ -400,7 +396,7 @@ impl<'t> Slot<'t> {
             _ => None,
         })?;
         if is_change(&result) {
-            self.table.queue(slot, open);
+            self.table.queue(slot, &self.engine.tracking);
         }
         Some(result)
     }

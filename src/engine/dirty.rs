@@ -9,76 +9,26 @@
 //! 1. An entry is in the list of a generation exactly if its mark is *queued* in that generation, and it is there once.
 //! 2. There are at most two generations with queued entries: the open one, and the closed one that is being collected.
 //! 3. An entry leaves memory only when it is clean: its mark's generation was applied in the truth. A removed key stays as
-//!    [`Value::KnownAbsent`] until then.
+//!    [`Value::KnownAbsent`] until then. What the truth refused is *pinned*: clean only after it changed again.
 //! 4. A word is swapped under a shared guard only if its entry is queued in the open generation already.
 //!
 //! The open generation does not change while a thread executes: see [`Gate`](super::Gate).
 
+use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
+use super::closed::ClosedBudget;
 use super::entry::{Entry, Expiry, Value};
+use super::generation::{Generation, Mark};
 use super::limits::LimitTable;
 use super::shards::Place;
-use super::sync::{AtomicU32, Ordering};
+use super::sync::{AtomicU32, AtomicU64, Ordering};
 use super::table::{Table, copy_of};
 use super::value::Content;
 use super::{DATABASES, Engine};
 
 /// Entries collected under one guard: some 20 us, the longest a take should wait for the collector.
 const ENTRIES_UNDER_GUARD: usize = 256;
-
-/// Generations further apart than this are taken as counted past the end of 31 bits: the sweep takes marks away long before.
-const LARGEST_DISTANCE: u32 = 1 << 29;
-
-/// Numbers a generation: 1 is the first, 0 none. 31 bits, counted on from 1 behind the end: at ten cuts a second in seven years.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Generation(u32);
-
-impl Generation {
-    /// Nothing is tracked.
-    pub(super) const NONE: Self = Self(0);
-    /// The first.
-    const FIRST: Self = Self(1);
-
-    const fn next(self) -> Self {
-        Self(if self.0 == u32::MAX >> 1 { 1 } else { self.0 + 1 })
-    }
-
-    /// Whether this is `other` or before it.
-    const fn is_up_to(self, other: Self) -> bool {
-        (other.0.wrapping_sub(self.0) & (u32::MAX >> 1)) < LARGEST_DISTANCE
-    }
-}
-
-/// What an entry knows of its last change: the generation, and whether it was collected for that; 0: never changed, or clean.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Mark(u32);
-
-impl Mark {
-    /// Of an entry as the truth has it.
-    pub(super) const CLEAN: Self = Self(0);
-
-    #[inline]
-    pub(super) const fn queued(generation: Generation) -> Self {
-        Self(generation.0 << 1)
-    }
-
-    const fn collected(generation: Generation) -> Self {
-        Self(generation.0 << 1 | 1)
-    }
-
-    const fn generation(self) -> Generation {
-        Generation(self.0 >> 1)
-    }
-
-    pub(super) const fn from_bits(bits: u32) -> Self {
-        Self(bits)
-    }
-
-    pub(super) const fn bits(self) -> u32 {
-        self.0
-    }
-}
 
 /// A key with what it was at a cut.
 #[derive(Clone, Debug)]
@@ -131,12 +81,23 @@ impl Changes {
     }
 }
 
+/// What a generation holds beside the changes of keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// The databases that were emptied in it, whose older keys are gone.
+    pub flushed_databases: Vec<u8>,
+    /// The calendar periods of budgets that were closed in it.
+    pub closed_periods: Vec<ClosedBudget>,
+}
+
 /// What the engine knows of changes beyond single tables.
 pub(super) struct Tracking {
     /// The open generation; 0: nothing is tracked.
     open: AtomicU32,
     /// The last generation that the truth has.
     applied: AtomicU32,
+    /// Entries queued in the open generation, and databases emptied in it. On a line of its own: others only read the words above.
+    queued: CachePadded<AtomicU64>,
     rare: Mutex<Rare>,
 }
 
@@ -146,21 +107,39 @@ struct Rare {
     flushed: Vec<(Generation, u8)>,
     /// What tables that were emptied still held of the closed generation.
     kept: Vec<Change>,
+    /// Periods that were closed, with the generation.
+    closed: Vec<(Generation, ClosedBudget)>,
 }
 
 impl Tracking {
     pub(super) fn off() -> Self {
-        Self { open: AtomicU32::new(0), applied: AtomicU32::new(0), rare: Mutex::new(Rare::default()) }
+        Self {
+            open: AtomicU32::new(Generation::NONE.number()),
+            applied: AtomicU32::new(Generation::NONE.number()),
+            queued: CachePadded::new(AtomicU64::new(0)),
+            rare: Mutex::new(Rare::default()),
+        }
     }
 
     pub(super) fn on() -> Self {
-        Self { open: AtomicU32::new(Generation::FIRST.0), ..Self::off() }
+        Self { open: AtomicU32::new(Generation::FIRST.number()), ..Self::off() }
     }
 
     /// Stable while a thread executes, so it needs no order of its own: the gate gives it.
     #[inline]
     pub(super) fn open(&self) -> Generation {
-        Generation(self.open.load(Ordering::Relaxed))
+        Generation::from_number(self.open.load(Ordering::Relaxed))
+    }
+
+    /// One more change in the open generation. Ordered as the change itself, by the gate.
+    fn count_queued(&self) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Keeps figures for the open generation; under the guard of the change that left them.
+    pub(super) fn leave_closed(&self, closed: impl Iterator<Item = ClosedBudget>) {
+        let open = self.open();
+        self.rare.lock().closed.extend(closed.map(|closed| (open, closed)));
     }
 
     /// Takes the mark of a clean entry away, so that no mark grows as old as the numbers of generations reach. The shared guard
@@ -173,8 +152,14 @@ impl Tracking {
 
     /// Whether the truth has the entry as it is.
     pub(super) fn is_clean(&self, entry: &Entry) -> bool {
-        let mark = entry.mark();
-        mark == Mark::CLEAN || mark.generation().is_up_to(Generation(self.applied.load(Ordering::Acquire)))
+        match entry.mark() {
+            Mark::CLEAN => true,
+            Mark::PINNED => false,
+            mark => {
+                let applied = Generation::from_number(self.applied.load(Ordering::Acquire));
+                mark.generation().is_up_to(applied)
+            }
+        }
     }
 }
 
@@ -188,14 +173,15 @@ impl Table {
         let (entry, changes) = self.entry_and_changes(slot);
         changes.turn_to(open);
         let mark = entry.mark();
-        if mark.bits() & 1 == 0 && mark != Mark::CLEAN && mark.generation() != open {
+        if mark.is_queued() && mark.generation() != open {
             changes.kept.push((entry.key.as_bytes().into(), state_of(entry, limits)));
             entry.set_mark(Mark::collected(mark.generation()));
         }
     }
 
     /// Queues the entry at `slot` in the open generation: it was changed, or will be before the guard is gone.
-    pub(super) fn queue(&mut self, slot: u32, open: Generation) {
+    pub(super) fn queue(&mut self, slot: u32, tracking: &Tracking) {
+        let open = tracking.open();
         if open == Generation::NONE {
             return;
         }
@@ -204,6 +190,7 @@ impl Table {
         if entry.mark() != Mark::queued(open) {
             entry.set_mark(Mark::queued(open));
             changes.open.push(slot);
+            tracking.count_queued();
         }
     }
 
@@ -230,7 +217,7 @@ impl Table {
             let entry = self.entry(slot);
             let mark = entry.mark();
             // One that was kept is there as it was.
-            if mark.bits() & 1 == 0 && mark.generation() != open && mark != Mark::CLEAN {
+            if mark.is_queued() && mark.generation() != open {
                 entry.set_mark(Mark::collected(mark.generation()));
                 let key = entry.key.as_bytes().into();
                 into.push(Change { database, key, content: state_of(entry, limits) });
@@ -243,6 +230,11 @@ impl Table {
     fn collect_all(&mut self, database: u8, open: Generation, limits: &LimitTable, into: &mut Vec<Change>) {
         while self.collect(database, open, usize::MAX, limits, into) {}
     }
+}
+
+/// Takes out of `kept` what belongs to `generation`.
+fn taken<T>(kept: &mut Vec<(Generation, T)>, generation: Generation) -> impl Iterator<Item = T> {
+    kept.extract_if(.., move |(of, _)| *of == generation).map(|(_, taken)| taken)
 }
 
 fn state_of(entry: &Entry, limits: &LimitTable) -> Option<(Content, Expiry)> {
@@ -271,16 +263,27 @@ impl Engine {
         self.tracking.open()
     }
 
-    /// Closes the open generation and answers it. The caller has closed the gate, and has collected all of the one before.
-    pub fn cut(&self) -> Generation {
-        let closed = self.tracking.open();
-        self.tracking.open.store(closed.next().0, Ordering::Relaxed);
-        closed
+    /// Changes in the open generation, known without a walk: a key counts once, as does each emptying of a database. Keys that
+    /// were queued and then emptied away are counted still.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        usize::try_from(self.tracking.queued.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
-    /// Hands the changes of the generation that was closed last to `visit`, in portions; then the databases that were emptied
-    /// in it are answered, whose older keys are gone.
-    pub fn collect(&self, closed: Generation, mut visit: impl FnMut(Vec<Change>)) -> Vec<u8> {
+    /// Closes the open generation and answers it; `None`, and it stays open, when nothing was queued in it. The caller has
+    /// closed the gate, and has collected all of the one before.
+    pub fn cut(&self) -> Option<Generation> {
+        if self.queued() == 0 {
+            return None;
+        }
+        let closed = self.tracking.open();
+        self.tracking.queued.store(0, Ordering::Relaxed);
+        self.tracking.open.store(closed.next().number(), Ordering::Relaxed);
+        Some(closed)
+    }
+
+    /// Hands the changes of the generation that was closed last to `visit`, in portions; then answers what else was in it.
+    pub fn collect(&self, closed: Generation, mut visit: impl FnMut(Vec<Change>)) -> Collected {
         let open = self.tracking.open();
         debug_assert_eq!(closed.next(), open, "the last closed generation is collected");
         for number in 0..DATABASES {
@@ -292,19 +295,15 @@ impl Engine {
         // Behind the tables: one that is emptied meanwhile leaves here what it owed.
         let mut rare = self.tracking.rare.lock();
         let kept = std::mem::take(&mut rare.kept);
-        let mut flushed = Vec::new();
-        rare.flushed.retain(|&(generation, database)| {
-            if generation == closed && !flushed.contains(&database) {
-                flushed.push(database);
-            }
-            generation != closed
-        });
+        let mut flushed_databases: Vec<u8> = taken(&mut rare.flushed, closed).collect();
+        let closed_periods = taken(&mut rare.closed, closed).collect();
         drop(rare);
         if !kept.is_empty() {
             visit(kept);
         }
-        flushed.sort_unstable();
-        flushed
+        flushed_databases.sort_unstable();
+        flushed_databases.dedup();
+        Collected { flushed_databases, closed_periods }
     }
 
     fn collect_table(
@@ -332,9 +331,52 @@ impl Engine {
         }
     }
 
-    /// Says that the truth has everything up to this generation: entries that were not changed since are clean.
+    /// Says that the truth has everything up to this generation: entries that were not changed since are clean, unless they were
+    /// [pinned](Self::pin) before.
     pub fn set_applied(&self, generation: Generation) {
-        self.tracking.applied.store(generation.0, Ordering::Release);
+        self.tracking.applied.store(generation.number(), Ordering::Release);
+    }
+
+    /// Pins the entry of a key whose row the truth refused: what was collected of it last, in a generation up to `up_to`, never
+    /// becomes clean, so it stays in memory until it changes again and is queued as any other. Call it before
+    /// [`set_applied`](Self::set_applied) of that generation; whether the entry was pinned.
+    pub fn pin(&self, database: u8, key: &[u8], up_to: Generation) -> bool {
+        let hash = self.hasher.hash(key);
+        let table = self.shards.write(Place::new(database, hash));
+        let Some(slot) = table.find(hash, key) else { return false };
+        let entry = table.entry(slot);
+        let mark = entry.mark();
+        let is_refused = mark.is_collected() && mark.generation().is_up_to(up_to);
+        if is_refused {
+            entry.set_mark(Mark::PINNED);
+        }
+        is_refused
+    }
+
+    /// Queues every entry in the open generation, since the truth lost what it had. Called between cuts by the one that cuts;
+    /// commands run on meanwhile, and what they change is queued anyway.
+    pub fn queue_everything(&self) {
+        for place in
+            (0..DATABASES).filter_map(|number| u8::try_from(number).ok()).flat_map(|at| self.tables(at))
+        {
+            let mut from = Some(0);
+            while let Some(slot) = from {
+                from = self.queue_portion(place, slot);
+            }
+        }
+    }
+
+    /// Queues the entries of one guard's worth from `slot` on; answers where to go on.
+    fn queue_portion(&self, place: Place, slot: u32) -> Option<u32> {
+        let mut table = self.shards.write(place);
+        let mut next = table.next_used(slot);
+        for _ in 0..ENTRIES_UNDER_GUARD {
+            let slot = next?;
+            table.keep_for_cut(slot, self.tracking.open(), &self.limits);
+            table.queue(slot, &self.tracking);
+            next = table.next_used(slot + 1);
+        }
+        next
     }
 
     /// Entries that changed and are not collected yet.
@@ -358,5 +400,7 @@ impl Engine {
         let mut rare = self.tracking.rare.lock();
         rare.kept.append(&mut kept);
         rare.flushed.push((open, database));
+        drop(rare);
+        self.tracking.count_queued();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::dirty::Mark;
+use super::generation::Mark;
 use super::key::Key;
 use super::limits::LimitId;
 use super::sync::Word;
@@ -89,6 +89,14 @@ impl Entry {
             && Plain::unpack(*self.word.get_mut()).expiry != Expiry::NEVER
     }
 
+    /// The expiry that is set on the key.
+    pub(super) fn expiry(&self) -> Expiry {
+        match self.value {
+            Value::Integer | Value::Text(_) => Plain::unpack(self.word.load()).expiry,
+            _ => Expiry::NEVER,
+        }
+    }
+
     /// Milliseconds until the expiry that is set on the key; `None` where there is none or it has passed.
     pub(super) fn remaining_ms(&self, now: Timestamp) -> Option<u64> {
         match self.value {
@@ -138,6 +146,13 @@ impl Entry {
     /// Seconds since the last use.
     pub(super) fn idle_secs(&self, now: Timestamp) -> u64 {
         u64::from(low_secs(now).wrapping_sub(self.touched_secs.load(Ordering::Relaxed)))
+    }
+
+    /// Bytes of the entry with its key and value, and its share of the index, without the allocator's own.
+    pub(super) fn memory_bytes(&self) -> usize {
+        // A bucket of the index is a 32-bit number, in a table that is on average 5/8 full.
+        const INDEX_BYTES: usize = 8;
+        size_of::<Self>() + INDEX_BYTES + self.heap_bytes()
     }
 
     /// Bytes on the heap, without the allocator's own.

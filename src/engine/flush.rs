@@ -47,6 +47,7 @@ impl Engine {
             let tables = places.iter().zip(&mut guards).filter(|(place, _)| place.database() == database);
             self.note_flush(database, tables.map(|(_, table)| &mut **table));
             self.residency.set_empty(database);
+            self.fetches.forget(database);
         }
         Discarded(guards.iter_mut().map(|table| std::mem::take(&mut **table)).collect())
     }

@@ -1,5 +1,7 @@
 //! The invariants of ARCHITECTURE.md under schedules that shuttle chooses: run with `RUSTFLAGS="--cfg shuttle"`.
 
+mod leaving;
+
 use std::sync::Arc;
 
 use shuttle::sync::atomic::{AtomicU64, Ordering};
@@ -218,7 +220,7 @@ type Truth = std::collections::BTreeMap<Box<[u8]>, i64>;
 
 /// Cuts between turns, if the gate can be closed, and applies what is collected.
 fn cut(engine: &Engine, gate: &Gate, truth: &mut Truth) {
-    let Ok(closed) = gate.close(|| engine.cut()) else { return };
+    let Ok(Some(closed)) = gate.close(|| engine.cut()) else { return };
     engine.collect(closed, |changes| {
         for change in changes {
             let Some((Content::Integer(integer), _)) = change.content else {
@@ -232,7 +234,7 @@ fn cut(engine: &Engine, gate: &Gate, truth: &mut Truth) {
 
 fn tracked() -> Arc<Engine> {
     let engine = Engine::in_front_of_truth();
-    engine.set_complete();
+    engine.end_loading();
     Arc::new(engine)
 }
 

@@ -16,9 +16,19 @@ pub struct MemoryReport {
     pub average_ttl_ms: [u64; DATABASES],
     /// Bytes of tables, entries, keys and values, without the allocator's own.
     pub data_bytes: usize,
+    /// Those of `data_bytes` that hold nothing: places of entries that left, for the next ones.
+    pub vacant_bytes: usize,
+    /// Bytes of the filter of keys that left memory, which `data_bytes` is without.
+    pub filter_bytes: usize,
 }
 
 impl MemoryReport {
+    /// What counts against a limit: places that entries left are used again by the next ones, so they are room.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        u64::try_from(self.data_bytes.saturating_sub(self.vacant_bytes)).unwrap_or(u64::MAX)
+    }
+
     /// Keys of all databases.
     #[must_use]
     pub fn total_keys(&self) -> usize {
@@ -42,13 +52,15 @@ impl Engine {
     /// Counts keys and bytes, one shard after the other.
     #[must_use]
     pub fn memory(&self) -> MemoryReport {
-        let mut report = MemoryReport::default();
+        let mut report =
+            MemoryReport { filter_bytes: self.residency.left.heap_bytes(), ..MemoryReport::default() };
         for number in 0..DATABASES {
             for place in u8::try_from(number).ok().into_iter().flat_map(|database| self.tables(database)) {
                 let table = self.shards.read(place);
                 report.keys[number] += table.keys();
                 report.expiring[number] += table.expiring();
                 report.data_bytes += table.memory_bytes();
+                report.vacant_bytes += table.vacant_bytes();
             }
             if report.expiring[number] > 0 {
                 report.average_ttl_ms[number] = self.average_ttl_ms[number].load(Ordering::Relaxed);

@@ -1,22 +1,30 @@
 //! The state: every key of every database in memory.
 //!
-//! **Owns** shards and their locks, entries, values, expiry, the background sweep.
+//! **Owns** shards and their locks, entries, values, expiry, the background sweep, eviction, and what is known of keys that are
+//! not in memory.
 //! **Does not own** the quota rules, the clock, the commands; it calls nobody.
 //! **May use** `quota`, `clock`, `metrics`.
 
 mod access;
 mod ahead;
+mod closed;
 mod counter;
 mod dirty;
 mod entry;
+mod evict;
+mod fetch;
 mod flush;
 mod gate;
+mod generation;
 mod index;
 mod key;
 mod latest;
+mod left;
 mod limits;
+mod loading;
 mod memory;
 mod prefetch;
+mod random;
 mod residency;
 mod scan;
 mod shards;
@@ -39,11 +47,15 @@ use std::sync::atomic::AtomicU64;
 
 pub use access::{Slot, Slots};
 pub use ahead::Ahead;
+pub use closed::ClosedBudget;
 pub use counter::AddError;
-pub use dirty::{Change, Generation};
+pub use dirty::{Change, Collected};
 pub use entry::Expiry;
+pub use evict::{Evicted, Eviction, Need};
+pub use fetch::{Fetch, FetchNumber};
 pub use flush::Discarded;
 pub use gate::{Gate, StillRunning};
+pub use generation::Generation;
 pub use limits::{LimitId, MAX_NUMBERED_LIMITS, NumberedLimit};
 pub use memory::MemoryReport;
 pub use residency::{Lookup, Missing, MissingKey};
@@ -54,6 +66,7 @@ pub use throttle::ThrottleRefusal;
 pub use view::{StringView, View};
 
 use dirty::Tracking;
+use fetch::Fetches;
 use latest::LatestTime;
 use limits::LimitTable;
 use residency::Residency;
@@ -70,6 +83,7 @@ pub struct Engine {
     hasher: Hasher,
     limits: LimitTable,
     residency: Residency,
+    fetches: Fetches,
     latest: LatestTime,
     tracking: Tracking,
     expired_keys: AtomicU64,
@@ -86,6 +100,7 @@ impl Engine {
             hasher: Hasher::default(),
             limits: LimitTable::default(),
             residency: Residency::complete(),
+            fetches: Fetches::default(),
             latest: LatestTime::new(),
             tracking: Tracking::off(),
             expired_keys: AtomicU64::new(0),
@@ -93,10 +108,11 @@ impl Engine {
         }
     }
 
-    /// An engine in front of a larger truth: what is not in memory is unknown until it was [filled](Self::fill).
+    /// An engine in front of a truth that is being [loaded](Self::load): what is not in memory is unknown until it was loaded or
+    /// [filled](Self::fill), or until the [end](Self::end_loading) of the loading.
     #[must_use]
     pub fn in_front_of_truth() -> Self {
-        Self { residency: Residency::partial(), tracking: Tracking::on(), ..Self::new() }
+        Self { residency: Residency::loading(), tracking: Tracking::on(), ..Self::new() }
     }
 }
 

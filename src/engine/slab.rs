@@ -2,12 +2,17 @@
 
 use super::dirty::Changes;
 use super::entry::{Entry, Value};
+use super::random::Random;
 
 /// Entries a chunk holds: 8 KiB, so that the pointers to all chunks of a million entries fit a core's own cache, and a
 /// shard's half-empty last chunk is about 1 % of its memory.
 ///
 /// Under shuttle entries are several times as large, and its threads have small stacks, on which a chunk is made.
 const CHUNK_ENTRIES: u32 = if cfg!(shuttle) { 8 } else { 128 };
+
+/// Chunks tried for a sample until one is taken whatever it has: nearly all are full enough to be taken sooner, unless all are
+/// nearly empty.
+const CHUNKS_TRIED: usize = 4;
 
 /// All entries of a chunk as bits.
 const FULL: u128 = u128::MAX >> (u128::BITS - CHUNK_ENTRIES);
@@ -33,6 +38,10 @@ struct Tally {
     used: Vec<u128>,
     /// Chunks with a vacant entry, each once.
     with_room: Vec<u32>,
+    /// Chunks that are in memory, each once, so that one is chosen at random however many were given back.
+    present: Vec<u32>,
+    /// Where in `present` each chunk is; of no meaning for one that was given back.
+    places: Vec<u32>,
     len: usize,
     /// Heap bytes of keys and values beyond their entries.
     heap_bytes: usize,
@@ -62,11 +71,11 @@ impl Slab {
 
     /// Bytes of the chunks, keys and values.
     pub(super) fn heap_bytes(&self) -> usize {
-        let filled = self.chunks.iter().filter(|chunk| chunk.is_some()).count();
-        filled * size_of::<Chunk>()
+        self.tally.present.len() * size_of::<Chunk>()
             + self.chunks.capacity() * size_of::<Option<Box<Chunk>>>()
             + self.tally.used.capacity() * size_of::<u128>()
-            + self.tally.with_room.capacity() * size_of::<u32>()
+            + (self.tally.with_room.capacity() + self.tally.present.capacity() + self.tally.places.capacity())
+                * size_of::<u32>()
             + self.tally.heap_bytes
             + self.tally.changes.heap_bytes()
     }
@@ -113,15 +122,20 @@ impl Slab {
         let number = if let Some(&number) = tally.with_room.last() {
             number
         } else {
-            let number = u32::try_from(self.chunks.len()).expect("a shard has under 2^32 chunks");
+            let number = count(self.chunks.len());
             self.chunks.push(None);
             tally.used.push(0);
+            tally.places.push(0);
             tally.with_room.push(number);
             number
         };
         let used = &mut tally.used[index(number)];
         let place = (!*used).trailing_zeros();
-        let chunk = self.chunks[index(number)].get_or_insert_with(vacant_chunk);
+        let chunk = self.chunks[index(number)].get_or_insert_with(|| {
+            tally.places[index(number)] = count(tally.present.len());
+            tally.present.push(number);
+            vacant_chunk()
+        });
         chunk.0[index(place)] = entry;
         *used |= 1 << place;
         if *used == FULL {
@@ -147,6 +161,11 @@ impl Slab {
         // One empty chunk is kept, so that a key that comes and goes does not allocate each time.
         if *used == 0 && tally.with_room.len() > 1 {
             *chunk = None;
+            let place = tally.places[index(number)];
+            tally.present.swap_remove(index(place));
+            if let Some(&moved) = tally.present.get(index(place)) {
+                tally.places[index(moved)] = place;
+            }
         }
         tally.len -= 1;
         entry
@@ -159,17 +178,41 @@ impl Slab {
         for (number, used) in self.tally.used.iter().enumerate().skip(first) {
             let used = used & mask;
             if used != 0 {
-                let number = u32::try_from(number).expect("a shard has under 2^32 chunks");
-                return Some(number * CHUNK_ENTRIES + used.trailing_zeros());
+                return Some(count(number) * CHUNK_ENTRIES + used.trailing_zeros());
             }
             mask = u128::MAX;
         }
         None
     }
 
+    /// A used slot, chosen at random: of the chunks in memory one is chosen, the fuller the likelier, in it any entry. Where all
+    /// chunks have few, their entries are chosen alike too; only where they differ much, those in the emptier come more often.
+    pub(super) fn sample(&self, random: &mut Random) -> Option<u32> {
+        let present = &self.tally.present;
+        let (mut number, mut used) = (0, 0_u128);
+        for _ in 0..CHUNKS_TRIED {
+            number = *present.get(random.below(present.len()))?;
+            used = self.tally.used[index(number)];
+            if random.below(index(CHUNK_ENTRIES)) < index(used.count_ones()) {
+                break;
+            }
+        }
+        if used == 0 {
+            // An empty chunk is kept beside few others.
+            return self.next_used(0);
+        }
+        let rank = u32::try_from(random.below(index(used.count_ones()))).ok()?;
+        Some(number * CHUNK_ENTRIES + place_of_one(used, rank))
+    }
+
+    /// Bytes of the chunks where no entry is.
+    pub(super) fn vacant_bytes(&self) -> usize {
+        self.tally.present.len() * size_of::<Chunk>() - self.tally.len * size_of::<Entry>()
+    }
+
     /// One more than the highest slot number ever used.
     pub(super) fn slots(&self) -> u32 {
-        u32::try_from(self.chunks.len()).expect("a shard has under 2^32 chunks") * CHUNK_ENTRIES
+        count(self.chunks.len()) * CHUNK_ENTRIES
     }
 }
 
@@ -185,6 +228,26 @@ impl Tally {
         self.known_absent -= usize::from(entry.is_known_absent());
         self.expiring -= usize::from(entry.has_expiry());
     }
+}
+
+fn count(chunks: usize) -> u32 {
+    u32::try_from(chunks).expect("a shard has under 2^32 chunks")
+}
+
+/// The place of the bit that has `rank` set bits below it.
+fn place_of_one(mut bits: u128, mut rank: u32) -> u32 {
+    let mut place = 0;
+    let mut width = u128::BITS / 2;
+    while width > 0 {
+        let below = (bits & ((1 << width) - 1)).count_ones();
+        if rank >= below {
+            rank -= below;
+            bits >>= width;
+            place += width;
+        }
+        width /= 2;
+    }
+    place
 }
 
 fn vacant_chunk() -> Box<Chunk> {
@@ -241,6 +304,34 @@ mod tests {
             from = slot + 1;
         }
         assert_eq!(met.len(), 60);
+    }
+
+    #[test]
+    fn samples_are_of_all_entries_alike() {
+        assert_eq!(Slab::default().sample(&mut Random::from_number(1)), None);
+        let mut slab = Slab::default();
+        let slots: Vec<u32> = (0..300).map(|number| slab.insert(entry(number))).collect();
+        for slot in &slots[20..100] {
+            slab.remove(*slot);
+        }
+        let mut random = Random::from_number(1);
+        let mut met = std::collections::BTreeMap::new();
+        for _ in 0..220 * 1_000 {
+            *met.entry(slab.sample(&mut random).unwrap()).or_insert(0) += 1;
+        }
+        assert_eq!(met.len(), 220);
+        assert!(met.keys().all(|&slot| slab.next_used(slot) == Some(slot)));
+        let (least, most) = (met.values().min().unwrap(), met.values().max().unwrap());
+        assert!((700..1_000).contains(least) && (1_000..1_900).contains(most), "{least} to {most}");
+    }
+
+    #[test]
+    fn a_bit_is_found_by_its_rank() {
+        for bits in [1, 1 << 127, u128::MAX, 0x8000_0000_0000_0001_F0F0_0000_0000_0010] {
+            let places: Vec<u32> = (0..128).filter(|place| bits >> place & 1 == 1).collect();
+            let found: Vec<u32> = (0..bits.count_ones()).map(|rank| place_of_one(bits, rank)).collect();
+            assert_eq!(found, places);
+        }
     }
 
     #[test]

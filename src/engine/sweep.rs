@@ -5,6 +5,7 @@
 
 use std::sync::atomic::Ordering;
 
+use super::closed::Closing;
 use super::entry::Value;
 use super::shards::{Place, SHARDS};
 use super::table::Table;
@@ -100,8 +101,11 @@ impl Engine {
         let mut looked = Looked { visited: 0, slot: table.next_used(cursor.slot) };
         while let Some(slot) = looked.slot.filter(|_| looked.visited < ENTRIES_UNDER_GUARD) {
             looked.visited += 1;
-            self.tracking.clean(table.entry(slot));
-            if self.has_ended(&table, slot, now, cache) {
+            // While the truth is loaded, marks tell what changed since the start.
+            if !self.residency.is_loading() {
+                self.tracking.clean(table.entry(slot));
+            }
+            if self.has_ended(&table, place, slot, now, cache) {
                 found.push(slot);
             } else if let Some(millis) = table.entry(slot).remaining_ms(now) {
                 cursor.expiring += 1;
@@ -129,8 +133,11 @@ impl Engine {
         let mut removed = 0;
         let mut expired = 0;
         for &slot in found {
-            if table.next_used(slot) == Some(slot) && self.has_ended(&table, slot, now, cache) {
+            if table.next_used(slot) == Some(slot) && self.has_ended(&table, place, slot, now, cache) {
                 expired += u64::from(table.entry(slot).is_expired(now));
+                let mut closing = Closing::new(self);
+                closing.note_dropped(self, table.entry(slot), cache);
+                self.leave_closed(place.database(), table.entry(slot).key.as_bytes(), closing);
                 self.remove_swept(&mut table, slot);
                 removed += 1;
             }
@@ -147,15 +154,24 @@ impl Engine {
             return;
         }
         table.keep_for_cut(slot, open, &self.limits);
-        table.queue(slot, open);
+        table.queue(slot, &self.tracking);
         table.replace(slot, Value::KnownAbsent, 0);
     }
 
-    fn has_ended(&self, table: &Table, slot: u32, now: Timestamp, cache: &mut SpanCache) -> bool {
+    fn has_ended(
+        &self,
+        table: &Table,
+        place: Place,
+        slot: u32,
+        now: Timestamp,
+        cache: &mut SpanCache,
+    ) -> bool {
         let entry = table.entry(slot);
         match entry.value {
             Value::Vacant => false,
-            Value::KnownAbsent => entry.idle_secs(now) > KNOWN_ABSENT_SECS && self.tracking.is_clean(entry),
+            Value::KnownAbsent => {
+                entry.idle_secs(now) > KNOWN_ABSENT_SECS && self.may_leave(entry, place.database())
+            }
             Value::Integer | Value::Text(_) => entry.is_expired(now),
             Value::Throttle | Value::Quota(_) | Value::Quotas(_) => {
                 entry.idle_secs(now) >= FRESH_SECS

@@ -7,6 +7,7 @@ use super::index::Index;
 use super::key::Key;
 use super::limits::LimitTable;
 use super::prefetch::line_of;
+use super::random::Random;
 use super::slab::Slab;
 use super::sync::Word;
 use super::value::Content;
@@ -116,6 +117,16 @@ impl Table {
     /// The first slot at or after `from` that holds an entry.
     pub(super) fn next_used(&self, from: u32) -> Option<u32> {
         self.slab.next_used(from)
+    }
+
+    /// An entry's slot, chosen at random; `None`: there is none.
+    pub(super) fn sample(&self, random: &mut Random) -> Option<u32> {
+        self.slab.sample(random)
+    }
+
+    /// Bytes of memory that the next entries take.
+    pub(super) fn vacant_bytes(&self) -> usize {
+        self.slab.vacant_bytes()
     }
 
     /// One more than the highest slot number ever used.

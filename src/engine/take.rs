@@ -2,7 +2,9 @@
 
 use smallvec::SmallVec;
 
+use super::closed::Closing;
 use super::entry::{Entry, Expiry, Value};
+use super::generation::{Generation, Mark};
 use super::limits::NumberedLimit;
 use super::residency::Missing;
 use super::shards::Place;
@@ -10,7 +12,7 @@ use super::value::{Content, QuotaSlot, QuotaSlots};
 use super::{Engine, Slot};
 use crate::clock::Timestamp;
 use crate::quota;
-use crate::quota::{Limit, MAX_LIMITS, Mode, Rule, SpanCache, State, Status, Verdict, take, take_word};
+use crate::quota::{Kind, Limit, MAX_LIMITS, Mode, Rule, SpanCache, State, Status, Verdict, take, take_word};
 
 /// A limit and how much is taken of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +74,8 @@ impl Engine {
         self.take_exclusively(database, subject, charges, mode, now, cache)
     }
 
-    /// Decides on the word as it is and swaps it, again if another thread was faster. `None`: the entry must be queued first.
+    /// Decides on the word as it is and swaps it, again if another thread was faster. `None`: the entry must be queued
+    /// first, or a period is closed, whose figure is left under the exclusive guard.
     #[inline]
     fn take_by_swapping(
         &self,
@@ -87,7 +90,9 @@ impl Engine {
             let now = self.latest.not_before(now);
             let (next, verdict) = take_word(&charge.limit.limit.rule, word, charge.amount, mode, now, cache);
             let Some(next) = next else { return Some(verdict) };
-            if !self.is_queued(entry) {
+            let open = self.tracking.open();
+            let closes_period = open != Generation::NONE && charge.limit.limit.rule.rolls_over(word, next);
+            if entry.mark() != Mark::queued(open) || closes_period {
                 return None;
             }
             match entry.word.compare_exchange(word, next) {
@@ -124,10 +129,18 @@ fn take_in(
     now: Timestamp,
     cache: &mut SpanCache,
 ) -> Result<Verdict, TakeError> {
-    let take = |slots: &mut QuotaSlots| take_among(slots, charges, mode, now, cache);
-    let is_change =
-        |taken: &Result<Verdict, TakeError>| taken.as_ref().is_ok_and(|verdict| changes_state(mode, verdict));
-    if let Some(taken) = slot.change_quotas(take, is_change) {
+    let mut closing = slot.closing();
+    let take = |slots: &mut QuotaSlots| {
+        let before = slots.as_slice().len();
+        let taken = take_among(slots, charges, mode, now, cache, &mut closing);
+        // What made room is gone whatever the verdict: then there may be fewer slots, but as many only after a charge.
+        (slots.as_slice().len() < before, taken)
+    };
+    let is_change = |(has_dropped, taken): &(bool, Result<Verdict, TakeError>)| {
+        *has_dropped || taken.as_ref().is_ok_and(|verdict| changes_state(mode, verdict))
+    };
+    if let Some((_, taken)) = slot.change_quotas(take, is_change) {
+        slot.leave_closed(closing);
         return taken;
     }
     let known = match slot.view().map(|view| view.copy().0) {
@@ -144,6 +157,10 @@ fn take_in(
         let (writer, word) = known.map_or((None, 0), |(limit, word)| (Some(limit), word));
         let asked = writer.map_or(*rule, |writer| rule.after(&writer.rule));
         let (next, verdict) = take_word(&asked, word, charge.amount, mode, now, cache);
+        if let (Some(next), Some(writer)) = (next, &writer) {
+            closing.note(writer, &State::Word(word), Some(&State::Word(next)), cache);
+            slot.leave_closed(closing);
+        }
         match (next, writer) {
             (Some(next), Some(writer)) if !rule.explains(&State::Word(next), now) => {
                 slot.put(Content::Quota(writer, next), Expiry::NEVER);
@@ -154,9 +171,10 @@ fn take_in(
         return Ok(verdict);
     }
     let mut slots = known.map_or_else(QuotaSlots::default, |(limit, word)| QuotaSlots::of_word(limit, word));
-    let verdict = take_among(&mut slots, charges, mode, now, cache)?;
+    let verdict = take_among(&mut slots, charges, mode, now, cache, &mut closing)?;
     if !slots.as_slice().is_empty() && changes_state(mode, &verdict) {
         slot.put(Content::Quotas(slots), Expiry::NEVER);
+        slot.leave_closed(closing);
     }
     Ok(verdict)
 }
@@ -174,6 +192,7 @@ fn take_among(
     mode: Mode,
     now: Timestamp,
     cache: &mut SpanCache,
+    closing: &mut Closing,
 ) -> Result<Verdict, TakeError> {
     let before = slots.as_slice().len();
     let mut positions = [0; MAX_LIMITS];
@@ -188,13 +207,19 @@ fn take_among(
         }
         if slots.as_slice().len() == MAX_LIMITS {
             slots.truncate(before);
-            return make_room(slots, charges, mode, now, cache);
+            return make_room(slots, charges, mode, now, cache, closing);
         }
         *position = slots.as_slice().len();
         slots.push(QuotaSlot { limit: *limit, id: charge.limit.id, state: limit.rule.fresh() });
     }
+    let budgets =
+        if closing.is_wanted() { budgets_at(slots, &positions[..charges.len()]) } else { SmallVec::new() };
     let verdict = decide(slots, charges, &positions, mode, now, cache);
     if changes_state(mode, &verdict) {
+        for (position, state) in budgets {
+            let slot = &slots.as_slice()[position];
+            closing.note(&slot.limit, &state, Some(&slot.state), cache);
+        }
         for (charge, &position) in charges.iter().zip(&positions) {
             let slot = &mut slots.as_mut_slice()[position];
             let is_another = slot.id.is_none() || slot.id != charge.limit.id;
@@ -209,6 +234,13 @@ fn take_among(
     Ok(verdict)
 }
 
+/// The states of the budgets at `positions`, before they are charged.
+fn budgets_at(slots: &QuotaSlots, positions: &[usize]) -> SmallVec<[(usize, State); 4]> {
+    let slot = |position: usize| &slots.as_slice()[position];
+    let budgets = positions.iter().filter(|&&position| slot(position).limit.rule.kind() == Kind::Budget);
+    budgets.map(|&position| (position, slot(position).state.clone())).collect()
+}
+
 /// Takes again after dropping the slots that equal fresh ones, if there are any.
 fn make_room(
     slots: &mut QuotaSlots,
@@ -216,13 +248,14 @@ fn make_room(
     mode: Mode,
     now: Timestamp,
     cache: &mut SpanCache,
+    closing: &mut Closing,
 ) -> Result<Verdict, TakeError> {
     let before = slots.as_slice().len();
-    slots.drop_fresh(now, cache);
+    slots.drop_fresh(now, cache, |slot, cache| closing.note(&slot.limit, &slot.state, None, cache));
     if slots.as_slice().len() == before {
         return Err(TakeError::TooManyLimits);
     }
-    take_among(slots, charges, mode, now, cache)
+    take_among(slots, charges, mode, now, cache, closing)
 }
 
 /// The verdict over the slots at `positions`, which are distinct; charges them where it allows.

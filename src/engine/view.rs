@@ -86,10 +86,7 @@ impl<'a> View<'a> {
     /// The expiry that was set on the key; quota states have none.
     #[must_use]
     pub fn expiry(&self) -> Expiry {
-        match self.entry.value {
-            Value::Integer | Value::Text(_) => Plain::unpack(self.entry.word.load()).expiry,
-            _ => Expiry::NEVER,
-        }
+        self.entry.expiry()
     }
 
     /// When a quota state equals an absent one.
@@ -136,8 +133,6 @@ impl<'a> View<'a> {
     /// Bytes of the entry with its key and value, and its share of the index, without the allocator's own.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        // An index entry is a 32-bit number and a tag byte, in a table that is on average 5/8 full.
-        const INDEX_BYTES: usize = 8;
-        size_of::<Entry>() + INDEX_BYTES + self.entry.heap_bytes()
+        self.entry.memory_bytes()
     }
 }

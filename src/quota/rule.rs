@@ -6,7 +6,7 @@ use super::calendar::CalendarPeriod;
 use super::error::LimitError;
 use super::period::Period;
 use super::slot::Kind;
-use super::span::SpanCache;
+use super::span::{Span, SpanCache};
 use super::state::State;
 use super::verdict::Look;
 use super::zone::Zone;
@@ -199,6 +199,29 @@ impl Rule {
     #[inline]
     pub fn word_fresh_at(&self, word: u128, cache: &mut SpanCache) -> Option<Timestamp> {
         on_word!(self, rule => rule.fresh_at(word, cache), log => Some(Timestamp::EPOCH))
+    }
+
+    /// Whether a word of this rule that becomes `after` leaves a calendar period in which something was used: see
+    /// [`Rule::closed_period`].
+    #[must_use]
+    #[inline]
+    pub const fn rolls_over(&self, before: u128, after: u128) -> bool {
+        matches!(self, Self::Budget(_)) && Budget::rolls_over(before, after)
+    }
+
+    /// The calendar period that is closed when a state becomes `after`, or is dropped since it equals a fresh one (`None`), with
+    /// what was used of it: its final figure. `None` where no period ends, nothing was used, or the kind has no periods.
+    #[must_use]
+    pub fn closed_period(
+        &self,
+        before: &State,
+        after: Option<&State>,
+        cache: &mut SpanCache,
+    ) -> Option<(Span, u64)> {
+        let Self::Budget(budget) = self else { return None };
+        let before = word_of(before);
+        let is_over = after.is_none_or(|after| Budget::rolls_over(before, word_of(after)));
+        is_over.then(|| budget.period_of(before, cache)).flatten()
     }
 
     /// Makes a state that lies too far ahead of now (the clock was wrong) one that is used up now; whether it was. A

@@ -212,18 +212,23 @@ fn in_front_of_a_truth_unknown_is_not_absent() {
     assert_eq!(engine.add(0, b"a", 1, START), Err(AddError::Missing(missing("a"))));
     let both = engine.edit_many(&[(0, b"a"), (0, b"b")], START, |_| ()).unwrap_err();
     assert_eq!(both.0.len(), 2);
-    engine.fill(&missing("a").0[0], Some((Content::Integer(7), Expiry::NEVER)), START);
-    engine.fill(&missing("b").0[0], None, START);
+    let seven = || Some((Content::Integer(7), Expiry::NEVER));
+    let fetch = engine.begin_fetch(&both.0);
+    assert_eq!(fetch.keys, both.0);
+    assert!(engine.begin_fetch(&both.0).keys.is_empty(), "they are being fetched");
+    assert!(engine.fill(fetch.number, &fetch.keys[0], seven(), START));
+    assert!(engine.fill(fetch.number, &fetch.keys[1], None, START));
     assert_eq!(engine.add(0, b"a", 1, START), Ok(8));
     assert_eq!(engine.read(0, b"b", START, |_| ()), Ok(None));
     assert_eq!(engine.len(0), 1, "the knowledge that a key is absent is no key");
     // What is in memory is newer than what was fetched.
-    engine.fill(&missing("a").0[0], Some((Content::Integer(0), Expiry::NEVER)), START);
+    assert!(!engine.fill(fetch.number, &missing("a").0[0], seven(), START));
+    assert!(engine.begin_fetch(&both.0).keys.is_empty(), "they are known");
     assert_eq!(get(&engine, "a", START), Some("8".to_owned()));
     // A removed key is known to be absent.
     engine.edit(0, b"a", START, |slot| slot.remove()).unwrap();
     assert_eq!(engine.read(0, b"a", START, |_| ()), Ok(None));
-    engine.set_complete();
+    engine.end_loading();
     assert_eq!(engine.read(0, b"never seen", START, |_| ()), Ok(None));
 }
 

@@ -2,10 +2,14 @@
 
 #[cfg(not(shuttle))]
 mod dirty;
+#[cfg(not(shuttle))]
+mod evict;
 mod keys;
 mod limits;
 #[cfg(not(shuttle))]
 mod threads;
+#[cfg(not(shuttle))]
+mod truth;
 
 use super::value::Content;
 use super::{Engine, Expiry};

@@ -1,11 +1,14 @@
 //! Several threads on the same keys.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
+use parking_lot::Mutex;
+
 use super::START;
 use crate::engine::value::Content;
-use crate::engine::{Engine, Expiry};
+use crate::engine::{AddError, Engine, Eviction, Expiry, Gate, Need};
 
 const THREADS: i64 = 4;
 const ROUNDS: i64 = 50_000;
@@ -94,4 +97,75 @@ fn transfers_in_opposite_orders_neither_deadlock_nor_leak() {
         });
     });
     assert_eq!(checks.load(Ordering::Relaxed), 5_000);
+}
+
+/// What a truth holds of integers.
+type Truth = Mutex<HashMap<Box<[u8]>, i64>>;
+
+/// Adds in a turn of this seat, after a fetch where the key is unknown.
+fn add_fetching(engine: &Engine, gate: &Gate, seat: usize, truth: &Truth, key: &[u8], delta: i64) -> i64 {
+    loop {
+        gate.enter(seat);
+        let added = engine.add(0, key, delta, START);
+        gate.leave(seat);
+        let Err(AddError::Missing(unknown)) = added else { return added.unwrap() };
+        let fetch = engine.begin_fetch(&unknown.0);
+        for key in &fetch.keys {
+            let row = truth.lock().get(&key.key).map(|&integer| (Content::Integer(integer), Expiry::NEVER));
+            engine.fill(fetch.number, key, row, START);
+        }
+        thread::yield_now();
+    }
+}
+
+/// The truth takes what changed up to a cut, if the gate could be closed.
+fn apply(engine: &Engine, gate: &Gate, truth: &Truth) {
+    let Ok(Some(closed)) = gate.close(|| engine.cut()) else { return };
+    engine.collect(closed, |changes| {
+        for change in changes {
+            match change.content {
+                Some((Content::Integer(integer), _)) => truth.lock().insert(change.key, integer),
+                other => panic!("only integers were put, not {other:?}"),
+            };
+        }
+    });
+    engine.set_applied(closed);
+}
+
+#[test]
+fn no_addition_is_lost_while_keys_leave_and_come_back() {
+    const KEYS: i64 = 2_000;
+    const EVICTED: usize = 5_000;
+    const MOST_ROUNDS: u64 = 1_000_000;
+    let engine = Engine::in_front_of_truth();
+    engine.end_loading();
+    let (gate, truth, stop) = (Gate::new(3), Truth::default(), AtomicBool::new(false));
+    let added: i64 = thread::scope(|scope| {
+        let adders = [0, 1, 2].map(|seat| {
+            let (engine, gate, truth, stop) = (&engine, &gate, &truth, &stop);
+            scope.spawn(move || {
+                let rounds = (0..).take_while(|_| !stop.load(Ordering::Relaxed));
+                let add = |round: i64| {
+                    add_fetching(engine, gate, seat, truth, format!("key:{}", round % KEYS).as_bytes(), 1);
+                };
+                i64::try_from(rounds.map(add).count()).unwrap()
+            })
+        });
+        let mut evicted = 0;
+        for random in 0..MOST_ROUNDS {
+            apply(&engine, &gate, &truth);
+            let need = Need { bytes: usize::MAX, entries: 100 };
+            evicted += engine.evict(Eviction::AllKeysLru, need, random, START).keys;
+            if evicted >= EVICTED {
+                break;
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert!(evicted >= EVICTED, "{evicted} keys left");
+        adders.map(|adder| adder.join().unwrap()).iter().sum()
+    });
+    let sums = |number: i64| add_fetching(&engine, &gate, 0, &truth, format!("key:{number}").as_bytes(), 0);
+    assert_eq!((0..KEYS).map(sums).sum::<i64>(), added);
+    apply(&engine, &gate, &truth);
+    assert_eq!(truth.lock().values().sum::<i64>(), added);
 }

@@ -67,6 +67,16 @@ impl Content {
         }
     }
 
+    /// Bytes on the heap, without the allocator's own.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Integer(_) | Self::Throttle(_) | Self::Quota(..) => 0,
+            Self::Text(text) => text.heap_bytes(),
+            Self::Quotas(slots) => slots.heap_bytes(),
+        }
+    }
+
     /// The text, if this is one.
     #[must_use]
     pub fn into_text(self) -> Option<Text> {

@@ -75,10 +75,19 @@ impl QuotaSlots {
         self.slots.truncate(len);
     }
 
-    /// Drops slots that equal fresh ones at `now`.
-    pub fn drop_fresh(&mut self, now: Timestamp, cache: &mut SpanCache) {
+    /// Drops slots that equal fresh ones at `now`, each after `dropped` has seen it.
+    pub(in crate::engine) fn drop_fresh(
+        &mut self,
+        now: Timestamp,
+        cache: &mut SpanCache,
+        mut dropped: impl FnMut(&QuotaSlot, &mut SpanCache),
+    ) {
         self.slots.retain(|slot| {
-            slot.limit.rule.fresh_at(&slot.state, cache).is_none_or(|fresh_at| fresh_at > now)
+            let stays = slot.limit.rule.fresh_at(&slot.state, cache).is_none_or(|fresh_at| fresh_at > now);
+            if !stays {
+                dropped(slot, cache);
+            }
+            stays
         });
     }
 

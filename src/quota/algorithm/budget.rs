@@ -74,6 +74,19 @@ impl Budget {
         (self.period != CalendarPeriod::Total).then_some((local.year(), local.month()))
     }
 
+    /// The period that a word is about, and what was used of it; `None`: nothing was.
+    pub(in crate::quota) fn period_of(&self, word: u128, cache: &mut SpanCache) -> Option<(Span, u64)> {
+        let (index, used) = unpack(word);
+        (used > 0).then(|| (self.span(Span::start_of(index), cache), used))
+    }
+
+    /// Whether `after` is about a later period than `before`, of which something was used.
+    #[inline]
+    pub(in crate::quota) const fn rolls_over(before: u128, after: u128) -> bool {
+        let ((index, used), (later, _)) = (unpack(before), unpack(after));
+        used > 0 && index < later
+    }
+
     #[inline]
     fn span(&self, at: Timestamp, cache: &mut SpanCache) -> Span {
         cache.span(self.period, self.zone, self.anchor, at)
@@ -153,5 +166,46 @@ impl OneWord for Budget {
         }
         let end = self.span(Span::start_of(index), cache).end;
         (end != Span::NEVER).then_some(end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quota::{Rule, State};
+
+    /// 2026-11-15T12:00:00Z.
+    const NOON: Timestamp = Timestamp::from_millis(1_794_744_000_000);
+    const DAY_MICROS: u64 = 86_400_000_000;
+
+    #[test]
+    fn a_period_is_closed_by_a_later_one_or_when_it_is_dropped() {
+        let cache = &mut SpanCache::new();
+        let rule = Rule::budget(10, CalendarPeriod::Day, Zone::UTC, Anchor::NONE).unwrap();
+        let charged = |word: u128, amount: u64, days: u64, cache: &mut SpanCache| {
+            rule.charge_word(word, amount, NOON.plus_micros(days * DAY_MICROS), cache)
+        };
+        let first = charged(0, 4, 0, cache);
+        let again = charged(first, 1, 0, cache);
+        let next_day = charged(again, 1, 1, cache);
+        let mut check = |before: u128, after: Option<u128>, expected: Option<u64>| {
+            let closed = rule.closed_period(&State::Word(before), after.map(State::Word).as_ref(), cache);
+            assert_eq!(closed.map(|(_, used)| used), expected);
+            assert!(after.is_none_or(|after| rule.rolls_over(before, after) == expected.is_some()));
+        };
+        check(0, Some(first), None);
+        check(first, Some(again), None);
+        check(again, Some(next_day), Some(5));
+        check(next_day, Some(again), None);
+        check(again, None, Some(5));
+        check(0, None, None);
+        let (span, _) = rule.closed_period(&State::Word(again), None, cache).unwrap();
+        assert_eq!(
+            (span.start, span.end.micros_since(span.start)),
+            (Timestamp::from_micros(NOON.as_micros() - DAY_MICROS / 2), DAY_MICROS)
+        );
+        let window = Rule::fixed_window(10, crate::quota::Period::from_secs(1).unwrap()).unwrap();
+        assert_eq!(window.closed_period(&State::Word(again), None, cache), None);
+        assert!(!window.rolls_over(again, next_day));
     }
 }

@@ -1,0 +1,23 @@
+//! Numbers that follow from a first one: for choosing samples, not for secrets.
+
+/// splitmix64.
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) const fn from_number(first: u64) -> Self {
+        Self(first)
+    }
+
+    pub(super) const fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ mixed >> 31
+    }
+
+    /// A number below `end`; 0 where there is none.
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        let end = u64::try_from(end).unwrap_or(u64::MAX);
+        usize::try_from(self.next().checked_rem(end).unwrap_or(0)).unwrap_or(0)
+    }
+}
