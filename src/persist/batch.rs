@@ -1,11 +1,13 @@
 //! A batch: what was changed up to one cut, on its way to the truth.
 
+mod merge;
+
 use super::bytes::{DecodeError, Reader, put_bytes, put_length, put_number, put_sized};
 use super::content::{decode, encode};
 use super::limit::{LEAST_LIMIT_BYTES, limit, put_limit};
 use super::record::{Record, StoredValue};
 use crate::clock::Timestamp;
-use crate::engine::{DATABASES, Expiry};
+use crate::engine::{ClosedBudget, DATABASES, Expiry};
 use crate::quota::Limit;
 
 /// The version that is written.
@@ -17,11 +19,14 @@ const LEAST_RECORD_BYTES: usize = 3;
 /// The fewest bytes of a closed period: database, empty subject, limit, start, length, used.
 const LEAST_CLOSED_BYTES: usize = LEAST_LIMIT_BYTES + 5;
 
-/// The state between two turns, as far as it was changed since the batch before.
+/// The state between two turns, as far as it was changed since the batch before; or several such, one after the other,
+/// [merged](Batch::merge_all) into the state behind the last.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// The epoch it was made in.
     pub epoch: u64,
+    /// The first number it covers: its own, or that of the first batch that was merged into it.
+    pub first_seq: u64,
     /// Its number; each batch has the next one, also across epochs.
     pub seq: u64,
     /// When it was cut: the time for which readable figures are told.
@@ -52,7 +57,25 @@ pub struct ClosedPeriod {
     pub used: u64,
 }
 
+impl From<ClosedBudget> for ClosedPeriod {
+    fn from(closed: ClosedBudget) -> Self {
+        let ClosedBudget { database, subject, limit, start, end, used } = closed;
+        Self { database, subject, limit, start, end, used }
+    }
+}
+
 impl Batch {
+    /// Bytes that it holds in memory, about.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let bytes = |record: &Record| {
+            let value = record.value.as_ref().map_or(0, |value| value.content.heap_bytes());
+            size_of::<Record>() + record.key.len() + value
+        };
+        let records: usize = self.records.iter().map(bytes).sum();
+        records + self.closed_periods.len() * size_of::<ClosedPeriod>()
+    }
+
     /// Whether nothing is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -75,6 +98,7 @@ impl Batch {
         let scratch = &mut Vec::new();
         out.push(VERSION);
         put_number(out, self.epoch);
+        put_number(out, self.first_seq);
         put_number(out, self.seq);
         put_number(out, self.cut_at.as_micros());
         put_bytes(out, &self.flushed_databases);
@@ -109,7 +133,14 @@ impl Batch {
         let reader = &mut Reader::new(bytes);
         reader.version("batch", VERSION)?;
         let epoch = reader.number("epoch")?;
+        let first_seq = reader.number("first number of the batch")?;
         let seq = reader.number("number of the batch")?;
+        if first_seq > seq {
+            return Err(DecodeError::refused(
+                "number of the batch",
+                "it is below the first one that is covered",
+            ));
+        }
         let cut_at = Timestamp::from_micros(reader.number("time of the cut")?);
         let flushed_databases = reader.bytes("flushed databases")?.to_vec();
         flushed_databases.iter().try_for_each(|&database| check_database(database))?;
@@ -118,7 +149,7 @@ impl Batch {
         let count = reader.count("closed periods", LEAST_CLOSED_BYTES)?;
         let closed_periods = (0..count).map(|_| closed_period(reader)).collect::<Result<_, _>>()?;
         reader.end()?;
-        let batch = Self { epoch, seq, cut_at, flushed_databases, records, closed_periods };
+        let batch = Self { epoch, first_seq, seq, cut_at, flushed_databases, records, closed_periods };
         if !batch.is_sorted() {
             return Err(DecodeError::refused("records", "they are not in their order, each key once"));
         }

@@ -1,21 +1,48 @@
-//! What the owner row says to a batch that did not continue the chain: the one rule of all stores.
+//! Which batches continue the chain, and what the owner row says to the others: the one rule of all stores.
+
+use std::ops::RangeInclusive;
 
 use super::batch::Batch;
 use super::store::{Applied, OwnerId, OwnerRow, StoreError};
 
-/// Why the owner row was not changed for `batch`.
-pub(super) fn refusal(row: &OwnerRow, owner: OwnerId, batch: &Batch) -> Applied {
+/// The numbers, of the last batch that was applied, that `batch` continues: that before its first one up to that before its own.
+///
+/// The first parts of a merged batch may have been committed by themselves, by a call whose answer was lost. What it holds is the
+/// state behind all of them, under a higher number, so it is right whichever of them were.
+pub(super) fn continued_by(batch: &Batch) -> RangeInclusive<u64> {
+    batch.first_seq - 1..=batch.seq - 1
+}
+
+/// Why the owner row is not changed for `batch`; `None`: it continues the chain.
+pub(super) fn refusal(row: &OwnerRow, owner: OwnerId, batch: &Batch) -> Option<Applied> {
     if row.epoch != batch.epoch || row.owner != Some(owner) {
-        Applied::Fenced
+        Some(Applied::Fenced)
     } else if row.applied >= batch.seq {
-        Applied::Before
+        Some(Applied::Before)
+    } else if !continued_by(batch).contains(&row.applied) {
+        Some(Applied::Gap { applied: row.applied })
     } else {
-        Applied::Gap { applied: row.applied }
+        None
     }
+}
+
+/// As [`refusal`], where the database has found the row to be one that is not continued.
+pub(super) fn refusal_of_found(row: &OwnerRow, owner: OwnerId, batch: &Batch) -> Result<Applied, StoreError> {
+    refusal(row, owner, batch).ok_or_else(|| {
+        StoreError::Damaged(format!(
+            "the owner row, at batch {}, was not changed for batch {}",
+            row.applied, batch.seq
+        ))
+    })
 }
 
 /// Checks what every store relies on.
 pub(super) fn check(batch: &Batch) -> Result<(), StoreError> {
+    let Batch { first_seq, seq, .. } = batch;
+    if *first_seq == 0 || first_seq > seq {
+        let reason = format!("a batch covers the numbers {first_seq} to {seq}; they rise from 1 on");
+        return Err(StoreError::Denied(reason));
+    }
     if batch.is_sorted() {
         return Ok(());
     }

@@ -1,12 +1,13 @@
 //! The contract suite: what every store must do, run on each of them.
 
+mod chain;
 mod owner;
 
 use std::time::Duration;
 
 use super::batch::{Batch, ClosedPeriod};
 use super::record::{Record, StoredValue};
-use super::store::{Applied, Claim, Claimed, Epoch, Id, OwnerId, Page, RejectedRecord, Store, StoreError};
+use super::store::{Applied, Claim, Claimed, Epoch, Id, OwnerId, Page, RejectedRecord, Store};
 use crate::clock::Timestamp;
 use crate::engine::value::{Content, Text};
 use crate::engine::{Expiry, MissingKey};
@@ -41,7 +42,7 @@ macro_rules! suite {
     ($harness:expr) => {
         $crate::persist::contract::suite!(
             $harness;
-            batches_form_a_chain, a_retry_is_harmless, another_epoch_is_fenced, a_second_owner_is_refused,
+            batches_form_a_chain, a_retry_is_harmless, a_merged_batch_continues_where_its_parts_ended, another_epoch_is_fenced, a_second_owner_is_refused,
             a_lease_is_taken_over_by_its_rules, a_release_frees_the_truth, another_data_set_is_refused,
             epochs_are_told, values_of_every_kind_come_back, deleted_keys_are_gone, a_flush_spares_its_own_batch,
             a_key_of_another_type_stays_one_row, keys_end_when_they_expire, a_refused_row_blocks_nobody,
@@ -58,6 +59,7 @@ macro_rules! suite {
         )*
     };
 }
+pub(super) use chain::*;
 pub(super) use owner::*;
 pub(super) use suite;
 
@@ -85,7 +87,7 @@ pub(super) async fn claimed(store: &dyn Store) -> u64 {
 }
 
 pub(super) fn batch(epoch: u64, seq: u64, records: Vec<Record>) -> Batch {
-    let mut batch = Batch { epoch, seq, cut_at: NOON, records, ..Batch::default() };
+    let mut batch = Batch { epoch, first_seq: seq, seq, cut_at: NOON, records, ..Batch::default() };
     batch.sort();
     batch
 }
@@ -137,38 +139,6 @@ pub(super) fn used(words: &str, amount: u64) -> StoredValue {
     let limit = limit(words);
     let word = limit.rule.charge_word(0, amount, NOON, &mut SpanCache::new());
     value(Content::Quota(limit, word))
-}
-
-pub(super) async fn batches_form_a_chain(harness: &impl Harness) {
-    let store = harness.store();
-    let epoch = claimed(store).await;
-    assert_eq!(
-        store.apply(OWNER, &batch(epoch, 2, vec![put("a", 2)])).await,
-        Ok(Applied::Gap { applied: 0 })
-    );
-    assert_eq!(integers(store, &["a"]).await, [None]);
-    apply(store, &batch(epoch, 1, vec![put("a", 1), put("b", 1)])).await;
-    apply(store, &batch(epoch, 2, vec![put("a", 2)])).await;
-    assert_eq!(store.apply(OWNER, &batch(epoch, 4, Vec::new())).await, Ok(Applied::Gap { applied: 2 }));
-    assert_eq!(integers(store, &["b", "a", "c"]).await, [Some(1), Some(2), None]);
-    assert_eq!(store.owner().await.unwrap().applied, 2);
-    assert_eq!(store.count(NOON).await, Ok(2));
-    // An epoch goes on where the one before ended.
-    let next = epoch_of(store, &claim(OWNER)).await;
-    assert_eq!((next.epoch, next.applied), (epoch + 1, 2));
-    apply(store, &batch(next.epoch, 3, vec![put("a", 3)])).await;
-    assert_eq!(integers(store, &["a"]).await, [Some(3)]);
-}
-
-pub(super) async fn a_retry_is_harmless(harness: &impl Harness) {
-    let store = harness.store();
-    let epoch = claimed(store).await;
-    let first = batch(epoch, 1, vec![put("a", 1)]);
-    apply(store, &first).await;
-    assert_eq!(store.apply(OWNER, &first).await, Ok(Applied::Before));
-    apply(store, &batch(epoch, 2, vec![put("a", 2)])).await;
-    assert_eq!(store.apply(OWNER, &first).await, Ok(Applied::Before));
-    assert_eq!(integers(store, &["a"]).await, [Some(2)]);
 }
 
 pub(super) async fn values_of_every_kind_come_back(harness: &impl Harness) {
@@ -395,30 +365,6 @@ pub(super) async fn dead_rows_are_pruned(harness: &impl Harness) {
     assert_eq!(integers(store, &["lives", "deleted", "expired", "kept"]).await, [Some(1), None, None, None]);
     apply(store, &batch(epoch, 4, vec![put("deleted", 4)])).await;
     assert_eq!(integers(store, &["deleted"]).await, [Some(4)]);
-}
-
-pub(super) async fn a_newer_row_stops_the_batch(harness: &impl Harness) {
-    let store = harness.store();
-    let epoch = claimed(store).await;
-    apply(store, &batch(epoch, 1, vec![put("a", 1), put("b", 1)])).await;
-    harness.make_newer(b"b").await;
-    let stopped = store.apply(OWNER, &batch(epoch, 2, vec![put("a", 2), put("b", 2), put("c", 2)])).await;
-    let Err(StoreError::Damaged(reason)) = stopped else { panic!("a newer row is no error: {stopped:?}") };
-    assert!(reason.contains("1 rows are newer than batch 2"), "{reason}");
-    assert_eq!(store.owner().await.unwrap().applied, 1);
-    assert_eq!(integers(store, &["a", "b", "c"]).await, [Some(1), Some(1), None]);
-}
-
-pub(super) async fn an_unsorted_batch_is_refused(harness: &impl Harness) {
-    let store = harness.store();
-    let epoch = claimed(store).await;
-    let mut unsorted = batch(epoch, 1, vec![put("a", 1), put("b", 1)]);
-    unsorted.records.reverse();
-    let Err(StoreError::Denied(reason)) = store.apply(OWNER, &unsorted).await else {
-        panic!("an unsorted batch is applied")
-    };
-    assert!(reason.contains("not in the order"), "{reason}");
-    assert_eq!(store.owner().await.unwrap().applied, 0);
 }
 
 pub(super) async fn large_batches_are_applied(harness: &impl Harness) {

@@ -217,8 +217,8 @@ impl Data {
     ) -> Result<Applied, StoreError> {
         check(batch)?;
         let row = self.owner_row();
-        if (row.epoch, row.owner, row.applied + 1) != (batch.epoch, Some(owner), batch.seq) {
-            return Ok(refusal(&row, owner, batch));
+        if let Some(refusal) = refusal(&row, owner, batch) {
+            return Ok(refusal);
         }
         self.applied = batch.seq;
         let written = (batch.epoch, batch.seq);

@@ -3,7 +3,8 @@
 //! - **One writer.** The owner row says who writes: an epoch and an owner. Whoever is not named there cannot change a row, however
 //!   late its transaction arrives.
 //! - **A chain.** Batches are applied whole, each once, in the order of their numbers. A batch that was applied is told so; one
-//!   behind a gap is refused, since the truth has lost what came before.
+//!   behind a gap is refused, since the truth has lost what came before. A merged batch is applied also where some of its first
+//!   parts were.
 //! - **Absolute state.** A record is all of a value, marked with the epoch and number of its batch; it never replaces a later one.
 //! - **Nothing comes back.** A deleted key stays as a row that says so, a flushed database is marked, until [`Store::prune`].
 //! - **One bad row blocks nobody.** A record the database refuses is set aside with its reason, the others are applied.

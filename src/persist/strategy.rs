@@ -115,15 +115,16 @@ pub(super) fn batch() -> impl Strategy<Value = Batch> {
     let record = |((database, key), value): ((u8, Vec<u8>), _)| Record { database, key: key.into(), value };
     (
         any::<u64>(),
-        any::<u64>(),
+        (any::<u64>(), any::<u64>()),
         any::<u64>(),
         prop::collection::vec(0_u8..16, 0..4),
         records.prop_map(move |records: BTreeMap<_, _>| records.into_iter().map(record).collect()),
         prop::collection::vec(closed_period(), 0..4),
     )
-        .prop_map(|(epoch, seq, cut_at, flushed_databases, records, closed_periods)| Batch {
+        .prop_map(|(epoch, (one, other), cut_at, flushed_databases, records, closed_periods)| Batch {
             epoch,
-            seq,
+            first_seq: one.min(other),
+            seq: one.max(other),
             cut_at: Timestamp::from_micros(cut_at),
             flushed_databases,
             records,

@@ -26,6 +26,7 @@ fn sample() -> Batch {
     };
     Batch {
         epoch: 2,
+        first_seq: 299,
         seq: 300,
         cut_at: Timestamp::from_micros(4),
         flushed_databases: vec![3],
@@ -39,7 +40,7 @@ fn sample() -> Batch {
 
 #[test]
 fn a_batch_has_its_bytes() {
-    let mut expected = vec![1, 2, 0xac, 2, 4, 1, 3];
+    let mut expected = vec![1, 2, 0xab, 2, 0xac, 2, 4, 1, 3];
     expected.extend([2, 0, 0, 0, 0, 1, b'k', 3, 1, 1, 1, 0xac, 2]);
     expected.extend([1, 1, 1, b's', 1, b'u', 5, 9, 4, 0, 0, 5, 3, 7]);
     assert_eq!(bytes_of(&sample()), expected);
@@ -69,7 +70,8 @@ fn what_is_no_batch_is_refused_with_its_reason() {
         assert!(error.contains(expected), "{error}");
     };
     check(&|bytes| bytes[0] = 2, "the batch has version 2, written by a newer quotad");
-    check(&|bytes| bytes[6] = 16, "16 is no known database");
+    check(&|bytes| bytes[8] = 16, "16 is no known database");
+    check(&|bytes| bytes[2] = 0xad, "the number of the batch cannot be: it is below the first one");
     check(&|bytes| bytes.push(0), "1 bytes follow");
     check(&|bytes| bytes.truncate(10), "end inside of the");
 }
