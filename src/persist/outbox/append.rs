@@ -1,0 +1,167 @@
+//! Appending: one write and one sync a batch, and what becomes of a file in which either fails.
+
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use super::error::OutboxError;
+use super::format::Salt;
+use super::name::SegmentName;
+use super::read::SegmentReader;
+use super::segment::Segment;
+use super::{Active, Outbox};
+use crate::persist::batch::Batch;
+use crate::persist::disk::{DiskError, DiskFile, failed};
+
+/// How many files may wait to be removed before no new one is begun: a disk that takes files but does not give them up is full soon.
+const MAX_REMOVALS: usize = 64;
+
+/// The most memory that is kept from one append to the next; a batch of 100,000 records needs less.
+const MAX_BUFFER_BYTES: usize = 16 * 1024 * 1024;
+
+/// A frame that is written again.
+struct Repeated {
+    first_seq: u64,
+    seq: u64,
+    payload: Vec<u8>,
+}
+
+impl Outbox {
+    /// Appends a batch that covers the numbers from `first_seq` on; it is on the disk when this answers.
+    ///
+    /// # Errors
+    /// [`OutboxError::Disk`] where it is not: try the same batch again. [`OutboxError::NotNext`] and [`OutboxError::TooLarge`] for
+    /// one that can never be appended.
+    pub fn append(&mut self, first_seq: u64, batch: &Batch) -> Result<(), OutboxError> {
+        let (last_seq, end) = {
+            let catalog = self.catalog.lock();
+            (catalog.last_seq(), catalog.segments().back().map_or(0, |segment| segment.end))
+        };
+        self.check_next(first_seq, batch, last_seq)?;
+        let appended = match self.active.take().filter(|_| end < self.limits.segment_bytes) {
+            Some(active) => self.append_frame(active, end, first_seq, batch),
+            None => self.begin_segment(first_seq, batch),
+        };
+        if self.buffer.capacity() > MAX_BUFFER_BYTES {
+            self.buffer = Vec::new();
+        }
+        appended
+    }
+
+    fn check_next(&self, first_seq: u64, batch: &Batch, last_seq: Option<u64>) -> Result<(), OutboxError> {
+        let Batch { epoch, seq, .. } = *batch;
+        let own_epoch = self.folder.name.epoch;
+        let next = last_seq.map(|last| last + 1);
+        let is_range = 0 < first_seq && first_seq <= seq && seq < u64::MAX;
+        if is_range && epoch == own_epoch && next.is_none_or(|next| next == first_seq) {
+            return Ok(());
+        }
+        Err(OutboxError::NotNext { covers: (first_seq, seq), epoch, next, own_epoch })
+    }
+
+    /// Writes a frame behind those of `active`, which ends at `end`.
+    fn append_frame(
+        &mut self,
+        mut active: Active,
+        end: u64,
+        first_seq: u64,
+        batch: &Batch,
+    ) -> Result<(), OutboxError> {
+        self.buffer.clear();
+        let put = active.salt.put_frame(&mut self.buffer, first_seq, batch.seq, |out| batch.encode(out));
+        let frame_bytes = match put {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.active = Some(active);
+                return Err(error);
+            }
+        };
+        let path = self.folder.path_of(active.name);
+        if let Err(error) = active.file.write_all(&self.buffer) {
+            // A part of the frame may be there. Where it can be taken away, the file can be gone on with.
+            if active.file.truncate(end).is_ok() {
+                self.active = Some(active);
+            }
+            return Err(failed("written", &path)(error).into());
+        }
+        // After a failure nobody knows what is on the disk, and the next sync might not tell: the file is not written to any more.
+        active.file.sync().map_err(failed("synced to the disk", &path))?;
+        self.catalog.lock().push_frame(batch.seq, frame_bytes);
+        self.active = Some(active);
+        Ok(())
+    }
+
+    /// Writes a frame as the first one of a new segment.
+    fn begin_segment(&mut self, first_seq: u64, batch: &Batch) -> Result<(), OutboxError> {
+        if self.removals.len() >= MAX_REMOVALS {
+            self.remove_files()?;
+        }
+        let repeated = self.repeated()?;
+        let name = SegmentName {
+            first_seq: repeated.as_ref().map_or(first_seq, |repeated| repeated.first_seq),
+            number: self.next_number,
+        };
+        let header = self.folder.header(name);
+        let salt = Salt::of(&header);
+        self.buffer.clear();
+        self.buffer.extend(header);
+        // Each is on the disk before the next one is written, as is always so: no crash leaves a frame behind bytes that are none.
+        let mut parts = vec![header.len()];
+        let mut segment = None;
+        if let Some(Repeated { first_seq, seq, payload }) = repeated {
+            let bytes = salt.put_frame(&mut self.buffer, first_seq, seq, |out| out.extend(payload))?;
+            segment = Some(Segment::begin(name, seq, bytes));
+            parts.push(self.buffer.len());
+        }
+        let bytes = salt.put_frame(&mut self.buffer, first_seq, batch.seq, |out| batch.encode(out))?;
+        parts.push(self.buffer.len());
+        let segment = match segment {
+            None => Segment::begin(name, batch.seq, bytes),
+            Some(mut segment) => {
+                segment.push(batch.seq, bytes);
+                segment
+            }
+        };
+
+        self.next_number += 1;
+        let path = self.folder.path_of(name);
+        let file = match self.write_segment(&path, &parts) {
+            Ok(file) => file,
+            Err(error) => {
+                // Nothing in it is relied on; removing it may fail, and is tried again then.
+                if error.error.kind() != ErrorKind::AlreadyExists {
+                    self.removals.push_back(vec![path]);
+                    let _ = self.remove_files();
+                }
+                return Err(error.into());
+            }
+        };
+        let emptied = self.catalog.lock().push_segment(segment);
+        self.removals.extend(emptied.map(|segment| vec![self.folder.path_of(segment)]));
+        self.repeats_last = false;
+        self.active = Some(Active { name, file, salt });
+        Ok(())
+    }
+
+    /// The last frame there is, where a new segment is to begin with it.
+    fn repeated(&self) -> Result<Option<Repeated>, OutboxError> {
+        let catalog = self.catalog.lock();
+        let Some(last) = catalog.segments().back().filter(|_| self.repeats_last) else { return Ok(None) };
+        let mut reader = SegmentReader::open(&self.folder, last.name, last.last.offset)?;
+        let Some(frame) = reader.header(last.end)? else { return Ok(None) };
+        let payload = reader.payload(&frame)?;
+        Ok(Some(Repeated { first_seq: frame.first_seq, seq: frame.seq, payload }))
+    }
+
+    /// Makes a file with what is in the buffer, in parts that end there.
+    fn write_segment(&self, path: &Path, parts: &[usize]) -> Result<Box<dyn DiskFile>, DiskError> {
+        let mut file = self.folder.disk.create(path).map_err(failed("made", path))?;
+        let mut start = 0;
+        for &end in parts {
+            file.write_all(&self.buffer[start..end]).map_err(failed("written", path))?;
+            file.sync().map_err(failed("synced to the disk", path))?;
+            start = end;
+        }
+        self.folder.sync()?;
+        Ok(file)
+    }
+}

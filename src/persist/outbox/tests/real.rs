@@ -1,0 +1,104 @@
+//! On the machine's disk, and on several threads.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn files_are_for_nobody_else_and_come_back() {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = DataDirectory::open(parent.path()).unwrap();
+    let name = Name { owner: directory.owner(), ..NAME };
+    let mut outbox = Outbox::create(&directory, name, LIMITS).unwrap();
+    fill(&mut outbox, 1..=7);
+    let file = outbox.path().join("00000000000000000001-000000.log");
+    assert_eq!([mode(outbox.path()), mode(&file)], [0o700, 0o600]);
+    drop(directory);
+    assert!(DataDirectory::open(parent.path()).is_err(), "the outbox keeps the directory");
+    drop(outbox);
+
+    let directory = DataDirectory::open(parent.path()).unwrap();
+    let last = parent.path().join(name.to_string()).join("00000000000000000007-000002.log");
+    let bytes = std::fs::read(&last).unwrap();
+    std::fs::write(&last, [&bytes[..], b"torn"].concat()).unwrap();
+    let (mut outbox, opening) = Outbox::open(&directory, name, LIMITS).unwrap();
+    let torn = TornTail { file: last.clone(), offset: 76 + FRAME, bytes: 4 };
+    assert_eq!(opening, Opening { torn: vec![torn], removed: 0 });
+    assert_eq!(std::fs::read(&last).unwrap(), bytes);
+    fill(&mut outbox, 8..=20);
+    assert!(compact(&mut outbox));
+    outbox.applied(20, seconds(0)).unwrap();
+    outbox.applied(20, seconds(100)).unwrap();
+    assert_eq!(outbox.path().read_dir().unwrap().count(), 1);
+    drop(outbox);
+    assert_eq!(Outbox::find(&directory).unwrap(), [name]);
+    let aside = Outbox::set_aside(&directory, name).unwrap();
+    assert!(aside.is_dir());
+    drop(Outbox::create(&directory, name, LIMITS).unwrap());
+    Outbox::remove(&directory, name).unwrap();
+    assert_eq!(Outbox::find(&directory).unwrap(), []);
+}
+
+#[test]
+fn it_may_be_given_to_another_thread() {
+    fn check<T: Send + 'static>() {}
+    check::<(Outbox, Batches, Compaction, Compacted, OutboxError)>();
+}
+
+/// One thread reads and one merges, while batches are appended.
+#[test]
+fn others_read_and_merge_meanwhile() {
+    const LAST: u64 = 2_000;
+    let disk = FaultyDisk::new();
+    let mut outbox = created(&disk);
+    fill(&mut outbox, 1..=1);
+    let mut batches = outbox.read_after(0);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            let (mut seq, mut merged) = (0, 0);
+            while seq < LAST {
+                let Some(stored) = batches.next() else {
+                    std::thread::yield_now();
+                    continue;
+                };
+                let Stored { first_seq, batch } = stored.unwrap();
+                assert!(first_seq <= seq + 1 && batch.seq > seq, "{first_seq} to {} behind {seq}", batch.seq);
+                merged += u64::from(first_seq < batch.seq);
+                seq = batch.seq;
+            }
+            merged
+        });
+        let (give, take) = std::sync::mpsc::sync_channel::<Compaction>(1);
+        let (put, fetch) = std::sync::mpsc::sync_channel(1);
+        scope.spawn(move || {
+            for compaction in take {
+                if put.send(compaction.run().unwrap()).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut replaced = 0;
+        for seq in 2..=LAST {
+            outbox.append(seq, &batch(seq, &(seq % 10).to_string())).unwrap();
+            if let Some(compaction) = outbox.compaction().unwrap() {
+                give.send(compaction).unwrap();
+            }
+            if let Ok(done) = fetch.try_recv() {
+                replaced += u64::from(outbox.replace(done).unwrap());
+            }
+        }
+        drop(give);
+        assert!(replaced > 0);
+        reader.join().unwrap();
+    });
+    let mut next = 1;
+    for (first_seq, seq) in ranges(&outbox, 0) {
+        assert_eq!(first_seq, next);
+        next = seq + 1;
+    }
+    assert_eq!(next, LAST + 1);
+}
