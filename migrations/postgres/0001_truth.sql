@@ -1,7 +1,7 @@
 -- The truth in Postgres. Everything is made in the schema that comes first in the search path.
 
 CREATE TABLE entries (
-    database smallint NOT NULL,
+    database integer NOT NULL,
     key bytea NOT NULL,
     long_key bytea,
     type text,
@@ -32,7 +32,7 @@ COMMENT ON COLUMN entries.epoch IS 'The epoch of the batch that wrote the row.';
 COMMENT ON COLUMN entries.seq IS 'The number of the batch that wrote the row.';
 
 CREATE TABLE flushed (
-    database smallint PRIMARY KEY,
+    database integer PRIMARY KEY,
     epoch bigint NOT NULL,
     seq bigint NOT NULL
 );
@@ -43,7 +43,7 @@ COMMENT ON COLUMN flushed.epoch IS 'The epoch of the batch with the flush.';
 COMMENT ON COLUMN flushed.seq IS 'The number of the batch with the flush.';
 
 CREATE TABLE closed_periods (
-    database smallint NOT NULL,
+    database integer NOT NULL,
     key bytea NOT NULL,
     subject text,
     limit_name text NOT NULL,
@@ -73,7 +73,7 @@ COMMENT ON COLUMN closed_periods.epoch IS 'The epoch of the batch that wrote the
 COMMENT ON COLUMN closed_periods.seq IS 'The number of the batch that wrote the row.';
 
 CREATE TABLE rejected (
-    database smallint NOT NULL,
+    database integer NOT NULL,
     key bytea NOT NULL,
     long_key bytea,
     subject text,

@@ -8,13 +8,15 @@ mod error;
 mod key;
 mod options;
 mod owner;
+mod put;
 mod read;
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 
 use super::batch::Batch;
 use super::migrations::{Migration, due};
@@ -38,6 +40,20 @@ const MIGRATION_LOCK: i64 = 0x7175_6f74_6164;
 /// How long to wait for a connection, also to a server that is not there; then the flush is tried again.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long a call of few rows may take altogether: a server that was stopped, or a connection that a firewall has forgotten, gives no
+/// answer for as long as anybody waits. Longer than the waits for locks that Postgres ends itself.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a call over all rows may take: counting a hundred million.
+const LONG_CALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Rows for which a batch has a second more.
+const ROWS_PER_SECOND: usize = 10_000;
+
+/// How long a connection that is given back may take to say that it lives, before it is closed: one whose call was given up waits for the
+/// answer of that.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Connections: one flushes, one scans, the others fetch.
 const CONNECTIONS: u32 = 8;
 
@@ -56,6 +72,7 @@ impl PostgresStore {
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
+            .after_release(|connection, _| Box::pin(is_alive(connection)))
             .connect_lazy_with(options.connection());
         Self { pool, begin: options.begin().into() }
     }
@@ -106,41 +123,62 @@ impl PostgresStore {
     }
 }
 
+/// Whether a connection that is given back can be used again; an error closes it without a word to the server.
+async fn is_alive(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await {
+        Ok(ping) => Ok(ping.is_ok()),
+        Err(_) => Err(sqlx::Error::WorkerCrashed),
+    }
+}
+
+/// Gives a call up that takes longer than `limit`. What it changes may be changed or not.
+fn within<'a, T: 'a>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, StoreError>> + Send + 'a,
+) -> Answer<'a, T> {
+    Box::pin(async move {
+        tokio::time::timeout(limit, call)
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unclear(format!("no answer within {} s", limit.as_secs()))))
+    })
+}
+
 impl Store for PostgresStore {
     fn migrate(&self, dry_run: bool) -> Answer<'_, Vec<String>> {
-        Box::pin(self.migrations(dry_run))
+        within(LONG_CALL_TIMEOUT, self.migrations(dry_run))
     }
 
     fn owner(&self) -> Answer<'_, OwnerRow> {
-        Box::pin(self.owner_row())
+        within(CALL_TIMEOUT, self.owner_row())
     }
 
     fn begin_epoch<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Claimed> {
-        Box::pin(self.claim(claim))
+        within(CALL_TIMEOUT, self.claim(claim))
     }
 
     fn renew(&self, epoch: u64, owner: OwnerId, lease: Duration) -> Answer<'_, Tenure> {
-        Box::pin(self.set_lease(epoch, owner, Some(lease)))
+        within(CALL_TIMEOUT, self.set_lease(epoch, owner, Some(lease)))
     }
 
     fn release(&self, epoch: u64, owner: OwnerId) -> Answer<'_, Tenure> {
-        Box::pin(self.set_lease(epoch, owner, None))
+        within(CALL_TIMEOUT, self.set_lease(epoch, owner, None))
     }
 
     fn apply<'a>(&'a self, owner: OwnerId, batch: &'a Batch) -> Answer<'a, Applied> {
-        Box::pin(self.apply_batch(owner, batch))
+        let seconds = u64::try_from(batch.records.len() / ROWS_PER_SECOND).unwrap_or(u64::MAX);
+        within(CALL_TIMEOUT.saturating_add(Duration::from_secs(seconds)), self.apply_batch(owner, batch))
     }
 
     fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Vec<Option<StoredValue>>> {
-        Box::pin(self.fetch_keys(keys, now))
+        within(CALL_TIMEOUT, self.fetch_keys(keys, now))
     }
 
     fn scan<'a>(&'a self, after: Option<&'a MissingKey>, rows: u32, now: Timestamp) -> Answer<'a, Page> {
-        Box::pin(self.scan_page(after, rows, now))
+        within(LONG_CALL_TIMEOUT, self.scan_page(after, rows, now))
     }
 
     fn count(&self, now: Timestamp) -> Answer<'_, u64> {
-        Box::pin(self.count_live(now))
+        within(LONG_CALL_TIMEOUT, self.count_live(now))
     }
 
     fn prune<'a>(
@@ -150,11 +188,11 @@ impl Store for PostgresStore {
         applied: u64,
         now: Timestamp,
     ) -> Answer<'a, Pruned> {
-        Box::pin(self.prune_rows(after, rows, applied, now))
+        within(LONG_CALL_TIMEOUT, self.prune_rows(after, rows, applied, now))
     }
 
     fn epochs(&self) -> Answer<'_, Vec<EpochRow>> {
-        Box::pin(self.epoch_rows())
+        within(CALL_TIMEOUT, self.epoch_rows())
     }
 }
 

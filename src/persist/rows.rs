@@ -14,12 +14,16 @@ use crate::quota::SpanCache;
 /// compresses. Larger ones are set aside unasked.
 pub(super) const MAX_STATE_BYTES: usize = 256 * 1024 * 1024;
 
-/// The most bytes of states in one statement, so that a batch of large values does not lie in memory several times.
+/// The bytes of states behind which a statement takes no more rows, so that a batch of large values does not lie in memory several
+/// times.
 const MAX_CHUNK_BYTES: usize = 16 * 1024 * 1024;
+
+/// Rows that are made in one go, in a third of a millisecond; then what waits for the database has its turn.
+const ROWS_A_TURN: usize = 256;
 
 /// One row of the table of entries.
 pub(super) struct Row<'a> {
-    pub(super) database: i16,
+    pub(super) database: i32,
     pub(super) key: &'a [u8],
     /// The name of the type; `None`: the key was deleted.
     pub(super) kind: Option<&'static str>,
@@ -32,7 +36,7 @@ pub(super) struct Row<'a> {
 impl<'a> Row<'a> {
     fn of(record: &'a Record, cut_at: Timestamp, cache: &mut SpanCache) -> Self {
         let mut row = Self {
-            database: i16::from(record.database),
+            database: i32::from(record.database),
             key: &record.key,
             kind: None,
             state: None,
@@ -71,43 +75,55 @@ pub(super) fn subject_of(key: &[u8]) -> Option<&str> {
     std::str::from_utf8(key).ok().filter(|text| !text.contains('\0'))
 }
 
-/// The rows of a batch in their order, and what is set aside unasked.
-pub(super) fn rows_of(batch: &Batch) -> (Vec<Row<'_>>, Vec<RejectedRecord>) {
-    rows_within(batch, MAX_STATE_BYTES)
+/// The rows of a batch in their order, made as they are asked for: a database works on some while the next are made.
+pub(super) struct Rows<'a> {
+    records: &'a [Record],
+    cut_at: Timestamp,
+    cache: SpanCache,
+    most_bytes: usize,
+    /// What was set aside unasked.
+    pub(super) rejected: Vec<RejectedRecord>,
 }
 
-fn rows_within(batch: &Batch, most_bytes: usize) -> (Vec<Row<'_>>, Vec<RejectedRecord>) {
-    let cache = &mut SpanCache::new();
-    let (mut rows, mut rejected) = (Vec::with_capacity(batch.records.len()), Vec::new());
-    for record in &batch.records {
-        let row = Row::of(record, batch.cut_at, cache);
-        if row.state_bytes() > most_bytes {
-            let bytes = row.state_bytes();
-            rejected
-                .push(row.rejected(format!("{bytes} bytes are more than the {most_bytes} a value may have")));
-        } else {
-            rows.push(row);
+impl<'a> Rows<'a> {
+    pub(super) fn of(batch: &'a Batch) -> Self {
+        Self {
+            records: &batch.records,
+            cut_at: batch.cut_at,
+            cache: SpanCache::new(),
+            most_bytes: MAX_STATE_BYTES,
+            rejected: Vec::new(),
         }
     }
-    (rows, rejected)
-}
 
-/// Ranges of at most `most_rows` rows and [`MAX_CHUNK_BYTES`], the last first, as a stack is taken from.
-pub(super) fn chunks(rows: &[Row<'_>], most_rows: usize) -> Vec<std::ops::Range<usize>> {
-    let mut chunks = Vec::new();
-    let (mut start, mut bytes) = (0, 0);
-    for (at, row) in rows.iter().enumerate() {
-        if at > start && (at - start == most_rows || bytes + row.state_bytes() > MAX_CHUNK_BYTES) {
-            chunks.push(start..at);
-            (start, bytes) = (at, 0);
+    /// The next rows, at most `most_rows` and about [`MAX_CHUNK_BYTES`]. None: there are no more.
+    pub(super) async fn next_chunk(&mut self, most_rows: usize) -> Vec<Row<'a>> {
+        let mut chunk = Vec::with_capacity(most_rows.min(self.records.len()));
+        let mut bytes = 0;
+        while let Some((record, behind)) = self.records.split_first() {
+            let other =
+                chunk.last().is_some_and(|last: &Row<'_>| last.database != i32::from(record.database));
+            if other || chunk.len() == most_rows || bytes > MAX_CHUNK_BYTES {
+                break;
+            }
+            self.records = behind;
+            let row = Row::of(record, self.cut_at, &mut self.cache);
+            if row.state_bytes() > self.most_bytes {
+                self.rejected.push(row.rejected(format!(
+                    "{} bytes are more than the {} a value may have",
+                    row.state_bytes(),
+                    self.most_bytes
+                )));
+                continue;
+            }
+            bytes += row.state_bytes();
+            chunk.push(row);
+            if chunk.len() % ROWS_A_TURN == 0 {
+                tokio::task::yield_now().await;
+            }
         }
-        bytes += row.state_bytes();
+        chunk
     }
-    if start < rows.len() {
-        chunks.push(start..rows.len());
-    }
-    chunks.reverse();
-    chunks
 }
 
 /// One row of the table of closed periods.
@@ -155,7 +171,7 @@ impl ClosedRow<'_> {
 
 /// What a row of the database stands for.
 pub(super) fn stored_value(
-    database: i16,
+    database: i32,
     key: &[u8],
     state: &[u8],
     expires_at_ms: Option<i64>,
@@ -194,30 +210,42 @@ mod tests {
         record(key, Some(StoredValue { content, expiry: Expiry::NEVER }))
     }
 
-    #[test]
-    fn what_is_too_large_is_set_aside_unasked() {
-        let batch = batch(1, 1, vec![text("a", 98), text("b", 99), put("c", 1), record("d", None)]);
-        let (rows, rejected) = rows_within(&batch, 100);
-        let keys: Vec<&[u8]> = rows.iter().map(|row| row.key).collect();
-        assert_eq!(keys, [b"a", b"c", b"d"]);
-        assert_eq!(&*rejected[0].key, b"b");
-        assert_eq!(rejected[0].reason, "101 bytes are more than the 100 a value may have");
+    async fn chunks(rows: &mut Rows<'_>) -> Vec<usize> {
+        let mut sizes = Vec::new();
+        loop {
+            match rows.next_chunk(300).await.len() {
+                0 => return sizes,
+                size => sizes.push(size),
+            }
+        }
     }
 
-    #[test]
-    fn chunks_have_few_rows_and_bytes() {
-        let check = |sizes: &[usize], expected: &[(usize, usize)]| {
+    #[tokio::test]
+    async fn what_is_too_large_is_set_aside_unasked() {
+        let batch = batch(1, 1, vec![text("a", 98), text("b", 99), put("c", 1), record("d", None)]);
+        let mut rows = Rows { most_bytes: 100, ..Rows::of(&batch) };
+        let found = rows.next_chunk(10).await;
+        assert_eq!(found.iter().map(|row| row.key).collect::<Vec<&[u8]>>(), [b"a", b"c", b"d"]);
+        assert_eq!(&*rows.rejected[0].key, b"b");
+        assert_eq!(rows.rejected[0].reason, "101 bytes are more than the 100 a value may have");
+        // All that is left is set aside: there is no more, and no empty chunk before it.
+        let mut rows = Rows { most_bytes: 1, ..Rows::of(&batch) };
+        assert_eq!(chunks(&mut rows).await, [1]);
+        assert_eq!(rows.rejected.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn chunks_have_few_rows_and_bytes() {
+        let check = async |sizes: &[usize], expected: &[usize]| {
             let records = sizes.iter().enumerate().map(|(at, size)| text(&format!("{at:03}"), *size));
             let batch = batch(1, 1, records.collect());
-            let chunks = chunks(&rows_of(&batch).0, 3);
-            let found: Vec<_> = chunks.iter().rev().map(|range| (range.start, range.end)).collect();
-            assert_eq!(found, expected);
+            assert_eq!(chunks(&mut Rows::of(&batch)).await, expected);
         };
-        check(&[], &[]);
-        check(&[1; 3], &[(0, 3)]);
-        check(&[1; 7], &[(0, 3), (3, 6), (6, 7)]);
-        check(&[MAX_CHUNK_BYTES, 1, 1], &[(0, 1), (1, 3)]);
-        check(&[1, MAX_CHUNK_BYTES * 2, 1], &[(0, 1), (1, 2), (2, 3)]);
+        check(&[], &[]).await;
+        check(&[1; 300], &[300]).await;
+        check(&[1; 700], &[300, 300, 100]).await;
+        check(&[MAX_CHUNK_BYTES, 1, 1], &[1, 2]).await;
+        check(&[1, MAX_CHUNK_BYTES / 2, MAX_CHUNK_BYTES, 1, 1], &[3, 2]).await;
     }
 
     #[test]

@@ -23,6 +23,7 @@ stop() {
   rm -rf "$dir"
 }
 trap stop EXIT
+trap 'exit 1' HUP INT TERM
 "$bin/initdb" -D "$dir/data" -A trust -U postgres -E UTF8 --locale=C --no-sync >"$dir/log" 2>&1 || { cat "$dir/log" >&2; exit 1; }
 "$bin/pg_ctl" -D "$dir/data" -w -l "$dir/log" \
   -o "-h 127.0.0.1 -k $dir -p $port -c fsync=$fsync -c max_wal_size=4GB" start >/dev/null 2>&1 || { cat "$dir/log" >&2; exit 1; }
@@ -54,19 +55,13 @@ impl Server {
     fn try_start(programs: &Path, fsync: bool) -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = port.expect("a port is free").port();
-        let mut script = if is_root() {
-            let mut script = Command::new("setpriv");
-            script.args(["--reuid=postgres", "--regid=postgres", "--init-groups", "sh"]);
-            script
-        } else {
-            Command::new("sh")
-        };
+        let mut script = as_postgres(Path::new("sh"));
         script.args(["-c", SCRIPT, "sh"]).arg(programs).arg(port.to_string()).arg(if fsync {
             "on"
         } else {
             "off"
         });
-        script.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
+        script.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut script = script.spawn().expect("a shell starts");
         let stdin = script.stdin.take();
         let mut line = String::new();
@@ -92,12 +87,21 @@ impl Drop for Server {
     }
 }
 
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
+/// A program as a user that Postgres runs for.
+pub fn as_postgres(program: &Path) -> Command {
+    let mut command = if rustix::process::geteuid().is_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    command.current_dir("/");
+    command
 }
 
 /// The programs of the newest version that is installed.
-fn programs() -> PathBuf {
+pub fn programs() -> PathBuf {
     let versions = std::fs::read_dir(VERSIONS).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut installed: Vec<_> =
         versions.map(|path| path.join("bin")).filter(|bin| bin.join("initdb").exists()).collect();

@@ -151,9 +151,9 @@ async fn a_stopped_flush_does_not_hold_the_owner_row() {
     let fixture = Fixture::migrated().await;
     let url = server().url().replace("postgres@", &format!("{}@", fixture.schema));
     let options = PostgresOptions::parse(&format!("{url}&schema={}", fixture.schema)).unwrap();
-    let short = options.idle_in_transaction(Duration::from_millis(50));
+    let short = options.idle_in_transaction(Duration::from_secs(1));
     let stopped = PostgresStore::new(&short);
-    let epoch = claimed(&stopped).await;
+    let epoch = claimed(&fixture.store).await;
     let mut half = stopped.begin().await.unwrap();
     sqlx::query("UPDATE owner SET applied = 1").persistent(false).execute(&mut *half).await.unwrap();
     // The other waits for the row no longer than the stopped one may stand idle.

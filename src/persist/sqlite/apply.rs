@@ -9,14 +9,15 @@ use super::SqliteStore;
 use super::error::{refusal_of_row, unavailable, unclear};
 use super::owner::read_owner;
 use crate::persist::batch::Batch;
-use crate::persist::chain::{check, overtaken, refusal};
-use crate::persist::rows::{Row, chunks, closed_rows_of, rows_of, signed, subject_of};
+use crate::persist::chain::{check, continued_by, overtaken, refusal_of_found};
+use crate::persist::rows::{Row, Rows, closed_rows_of, signed, subject_of};
 use crate::persist::store::{Applied, OwnerId, RejectedRecord, StoreError};
 
 /// Rows in one statement: more gain nothing, and fewer are tried again where one is refused.
 const CHUNK_ROWS: usize = 128;
 
-const CONTINUE: &str = "UPDATE owner SET applied = ?1 WHERE epoch = ?2 AND owner = ?3 AND applied = ?1 - 1";
+const CONTINUE: &str =
+    "UPDATE owner SET applied = ?1 WHERE epoch = ?2 AND owner = ?3 AND applied BETWEEN ?4 AND ?5";
 
 const FLUSH: &str = "INSERT INTO flushed (database, epoch, seq) VALUES (?, ?, ?)
     ON CONFLICT (database) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq";
@@ -58,26 +59,37 @@ fn upsert(rows: usize) -> String {
 impl SqliteStore {
     pub(super) async fn apply_batch(&self, owner: OwnerId, batch: &Batch) -> Result<Applied, StoreError> {
         check(batch)?;
-        let (rows, mut rejected) = rows_of(batch);
+        let mut rows = Rows::of(batch);
+        let mut rejected = Vec::new();
+        let continued = continued_by(batch);
         let mut transaction = self.write().await?;
         let moved = sqlx::query(CONTINUE)
             .bind(signed(batch.seq))
             .bind(signed(batch.epoch))
             .bind(owner.to_string())
+            .bind(signed(*continued.start()))
+            .bind(signed(*continued.end()))
             .execute(&mut *transaction)
             .await
             .map_err(unavailable)?;
         if moved.rows_affected() == 0 {
             let row = read_owner(&mut *transaction).await?;
             transaction.rollback().await.map_err(unavailable)?;
-            return Ok(refusal(&row, owner, batch));
+            return refusal_of_found(&row, owner, batch);
         }
         put_closed_periods(&mut transaction, batch).await?;
         for &database in &batch.flushed_databases {
             let flush = sqlx::query(FLUSH).bind(database).bind(signed(batch.epoch)).bind(signed(batch.seq));
             flush.execute(&mut *transaction).await.map_err(unavailable)?;
         }
-        put_rows(&mut transaction, batch, &rows, &mut rejected).await?;
+        let mut chunk = rows.next_chunk(CHUNK_ROWS).await;
+        while !chunk.is_empty() {
+            let put = put_rows(&mut transaction, batch, &chunk, &mut rejected);
+            let (put, next) = tokio::join!(put, rows.next_chunk(CHUNK_ROWS));
+            put?;
+            chunk = next;
+        }
+        rejected.append(&mut rows.rejected);
         put_rejected(&mut transaction, batch, &rejected).await?;
         transaction.commit().await.map_err(unclear)?;
         Ok(Applied::Whole { rejected })
@@ -91,7 +103,11 @@ async fn put_rows(
     rows: &[Row<'_>],
     rejected: &mut Vec<RejectedRecord>,
 ) -> Result<(), StoreError> {
-    let mut ranges = chunks(rows, CHUNK_ROWS);
+    #[expect(
+        clippy::single_range_in_vec_init,
+        reason = "it is a stack of ranges, of which there is one at first"
+    )]
+    let mut ranges = vec![0..rows.len()];
     while let Some(range) = ranges.pop() {
         match put_chunk(transaction, batch, &rows[range.clone()]).await {
             Ok(put) => {

@@ -1,0 +1,134 @@
+//! Putting the rows of a batch into Postgres's table of entries.
+
+use sqlx::postgres::PgArguments;
+use sqlx::{Arguments, Connection, Encode, PgConnection, Postgres, Type};
+
+use super::error::{refusal_of_rows, unavailable};
+use super::key::{indexed, is_indexed, long};
+use crate::persist::batch::Batch;
+use crate::persist::chain::overtaken;
+use crate::persist::rows::{Row, Rows, signed};
+use crate::persist::store::{RejectedRecord, StoreError};
+
+/// Rows in one statement: few round trips, several chunks of what one flush has, and where a row is refused it is found in 12 halvings.
+const CHUNK_ROWS: usize = 4_096;
+
+/// One statement for any amount of rows, of which each column is an array. `unnest` stands among the columns, which takes the arrays
+/// apart row by row; in FROM each would be written to a store of tuples first. An array that is NULL gives NULLs for nothing. Mostly
+/// every key has its row, and a join finds it in less time than an upsert, which tries to insert first.
+const MERGE: &str = "MERGE INTO entries AS e
+    USING (
+        SELECT unnest($3::integer[]) AS database, unnest($4::bytea[]) AS key, unnest($5::text[]) AS type,
+            unnest($6::bytea[]) AS state, unnest($7::bigint[]) AS expires_at_ms, unnest($8::text[]) AS usage,
+            unnest($9::bytea[]) AS long_key, unnest($10::text[]) AS subject
+    ) AS r ON e.database = r.database AND e.key = r.key
+    WHEN MATCHED AND (e.epoch, e.seq) < ($1, $2) THEN UPDATE SET type = r.type, state = r.state,
+        expires_at_ms = r.expires_at_ms, usage = r.usage::json, deleted = r.state IS NULL, epoch = $1, seq = $2
+    WHEN NOT MATCHED THEN INSERT (database, key, long_key, type, state, expires_at_ms, usage, subject, deleted, epoch, seq)
+        VALUES (r.database, r.key, r.long_key, r.type, r.state, r.expires_at_ms, r.usage::json,
+            CASE WHEN $11 THEN convert_from(r.key, 'UTF8') ELSE r.subject END, r.state IS NULL, $1, $2)";
+
+/// Some rows, and the same as Postgres takes them.
+struct Chunk<'a> {
+    rows: Vec<Row<'a>>,
+    arguments: PgArguments,
+}
+
+impl<'a> Chunk<'a> {
+    async fn next(rows: &mut Rows<'a>, batch: &Batch) -> Self {
+        let rows = rows.next_chunk(CHUNK_ROWS).await;
+        let arguments = arguments(batch, &rows);
+        Self { rows, arguments }
+    }
+}
+
+/// Puts all rows; answers those that were refused.
+pub(super) async fn put_rows(
+    connection: &mut PgConnection,
+    batch: &Batch,
+) -> Result<Vec<RejectedRecord>, StoreError> {
+    let mut rows = Rows::of(batch);
+    let mut rejected = Vec::new();
+    let mut chunk = Chunk::next(&mut rows, batch).await;
+    while !chunk.rows.is_empty() {
+        // While Postgres works on one chunk, the next is made.
+        let put = put_chunk(connection, batch, chunk, &mut rejected);
+        let (put, next) = tokio::join!(put, Chunk::next(&mut rows, batch));
+        put?;
+        chunk = next;
+    }
+    rejected.append(&mut rows.rejected);
+    Ok(rejected)
+}
+
+/// Puts a chunk under a savepoint; a row that is refused is found by halving.
+async fn put_chunk(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    Chunk { rows, arguments: all }: Chunk<'_>,
+    rejected: &mut Vec<RejectedRecord>,
+) -> Result<(), StoreError> {
+    let mut all = Some(all);
+    #[expect(
+        clippy::single_range_in_vec_init,
+        reason = "it is a stack of ranges, of which there is one at first"
+    )]
+    let mut ranges = vec![0..rows.len()];
+    while let Some(range) = ranges.pop() {
+        let some = &rows[range.clone()];
+        let arguments = all.take().unwrap_or_else(|| arguments(batch, some));
+        let mut savepoint = connection.begin().await.map_err(unavailable)?;
+        let merge = sqlx::query_with(MERGE, arguments).persistent(false);
+        match merge.execute(&mut *savepoint).await {
+            Ok(done) => {
+                let asked = u64::try_from(some.len()).expect("a length fits 64 bits");
+                if done.rows_affected() < asked {
+                    return Err(overtaken(batch, asked - done.rows_affected()));
+                }
+                savepoint.commit().await.map_err(unavailable)?;
+            }
+            Err(error) => {
+                let Some(reason) = refusal_of_rows(&error) else { return Err(unavailable(error)) };
+                savepoint.rollback().await.map_err(unavailable)?;
+                if let [row] = some {
+                    rejected.push(row.rejected(reason));
+                } else {
+                    // The second half, then the first: a stack gives the first one next.
+                    let middle = range.start.midpoint(range.end);
+                    ranges.extend([middle..range.end, range.start..middle]);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn arguments(batch: &Batch, rows: &[Row<'_>]) -> PgArguments {
+    let arguments = &mut PgArguments::default();
+    // What Postgres can make of the key itself need not be sent.
+    let subjects_are_keys = rows.iter().all(|row| row.subject.is_some() && is_indexed(row.key));
+    let subjects = if subjects_are_keys { None } else { column(rows, |row| row.subject) };
+    bind(arguments, signed(batch.epoch));
+    bind(arguments, signed(batch.seq));
+    bind(arguments, rows.iter().map(|row| row.database).collect::<Vec<i32>>());
+    let keys: Vec<_> = rows.iter().map(|row| indexed(row.key)).collect();
+    bind(arguments, keys.iter().map(|key| &**key).collect::<Vec<&[u8]>>());
+    bind(arguments, column(rows, |row| row.kind));
+    bind(arguments, column(rows, |row| row.state.as_deref()));
+    bind(arguments, column(rows, |row| row.expires_at_ms));
+    bind(arguments, column(rows, |row| row.usage.as_deref()));
+    bind(arguments, column(rows, |row| long(row.key)));
+    bind(arguments, subjects);
+    bind(arguments, subjects_are_keys);
+    std::mem::take(arguments)
+}
+
+/// One column of the rows; no array at all where nothing is in it.
+fn column<'a, T>(rows: &'a [Row<'a>], of: impl Fn(&'a Row<'a>) -> Option<T>) -> Option<Vec<Option<T>>> {
+    let column: Vec<Option<T>> = rows.iter().map(of).collect();
+    column.iter().any(Option::is_some).then_some(column)
+}
+
+fn bind<'a>(arguments: &mut PgArguments, value: impl Encode<'a, Postgres> + Type<Postgres>) {
+    arguments.add(value).expect("numbers and arrays of a few thousand have their form");
+}
