@@ -4,6 +4,9 @@
 //! every store makes (`store`). **Does not own** what is in memory, when it is flushed, or any setting.
 //! **May use** `engine`, `quota`, `clock`, `metrics`.
 
+mod address;
+mod applier;
+mod backoff;
 pub mod batch;
 mod bytes;
 mod chain;
@@ -11,27 +14,52 @@ mod claim;
 mod content;
 #[cfg(test)]
 mod contract;
+pub mod directory;
+mod disk;
 #[doc(hidden)]
 pub mod fake;
+mod fetcher;
+mod filter;
+mod flush_stats;
+mod flusher;
+mod janitor;
+mod lease;
 mod limit;
 mod migrations;
+pub mod outbox;
+mod pending;
 pub mod postgres;
+mod progress;
 pub mod record;
+mod recovery;
 mod rows;
+mod service;
+mod signals;
 pub mod sqlite;
+mod start;
 pub mod store;
 #[cfg(test)]
 mod strategy;
+mod token;
 pub mod usage;
+mod verify;
 
+pub use address::TruthAddress;
 pub use batch::{Batch, ClosedPeriod};
 pub use bytes::DecodeError;
 pub use content::{decode, encode};
+pub use flush_stats::{Count, FlushStats};
 pub use postgres::{PostgresOptions, PostgresStore};
+pub use progress::Progress;
 pub use record::{Record, StoredValue};
+pub use recovery::Loading;
+pub use service::{OutboxSize, Truth, TruthParts};
 pub use sqlite::SqliteStore;
+pub use start::StartRefused;
 pub use store::{
     Answer, Applied, Claim, Claimed, DataSetId, Epoch, EpochRow, Id, Lease, OwnerId, OwnerRow, Page, Pruned,
     RejectedRecord, Store, StoreError, Tenure,
 };
+pub use token::Token;
 pub use usage::{SlotUsage, usage_of};
+pub use verify::{Difference, VerifyReport};

@@ -1,0 +1,315 @@
+//! The applier: writes batches to the truth, one transaction after the other, until each is committed.
+//!
+//! Invariant: an entry becomes clean only here, after the commit of its batch was answered or found in the owner row; a row the truth
+//! refused is pinned before that. Whatever a store answers, the next step never skips a batch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::sleep;
+
+use super::backoff::Backoff;
+use super::batch::Batch;
+use super::flush_stats::FlushStats;
+use super::outbox::Outbox;
+use super::pending::{MOST_MERGED_ROWS, Next, Pending};
+use super::progress::Progress;
+use super::signals::Signals;
+use super::store::{Applied, Claim, Claimed, OwnerId, RejectedRecord, Store, StoreError};
+use crate::clock::{Clock, Stopwatch};
+use crate::engine::{Engine, Generation};
+use crate::metrics::Seldom;
+
+/// How long to wait before the truth is tried again: at first about as long as a commit takes, in the end often enough that an outage
+/// that is over is noticed within seconds.
+const BACKOFF: Backoff = Backoff::between(Duration::from_millis(20), Duration::from_secs(2));
+
+/// Epochs that are taken at most to come back to one's own after the truth has lost some: it loses seconds, and a start takes one.
+const MAX_RETAKEN_EPOCHS: u32 = 1_000;
+
+/// What the applier works with.
+pub struct Applier {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// All keys.
+    pub engine: Arc<Engine>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// How far batches have come.
+    pub progress: Arc<Progress>,
+    /// Batches that wait.
+    pub pending: Arc<Pending>,
+    /// What wakes the flusher.
+    pub signals: Arc<Signals>,
+    /// What is counted.
+    pub stats: Arc<FlushStats>,
+    /// The batches on disk.
+    pub outbox: Option<Arc<Mutex<Outbox>>>,
+    /// Who writes.
+    pub owner: OwnerId,
+    /// What a claim says, should the truth lose the epoch.
+    pub claim: Claim,
+    /// The generation of the first batch, and its number.
+    pub first: (Generation, u64),
+    /// The pace of the log's lines.
+    pub lines: Seldom,
+}
+
+/// What one attempt came to.
+enum Step {
+    /// It is in the truth.
+    Done,
+    /// To be tried again after a pause.
+    Again(String),
+    /// The truth lacks batches behind this one.
+    Gap(u64),
+    /// Another owns the truth.
+    Fenced,
+}
+
+impl Applier {
+    /// Applies what comes until nothing more does, or another owns the truth.
+    pub async fn run(self) {
+        loop {
+            match self.pending.next().await {
+                Next::End => return,
+                Next::Batch(batch) => self.apply_until_done(batch, true).await,
+                Next::Spilled => self.apply_from_outbox().await,
+            }
+            if self.progress.is_fenced() {
+                return;
+            }
+        }
+    }
+
+    /// Applies a batch, and with `merges` what has come behind it meanwhile.
+    async fn apply_until_done(&self, mut batch: Batch, merges: bool) {
+        let mut backoff = BACKOFF;
+        loop {
+            match self.attempt(&batch).await {
+                Step::Done => return,
+                Step::Fenced => return self.after_fence().await,
+                Step::Gap(applied) => return self.replay_behind(applied, batch).await,
+                Step::Again(reason) => {
+                    self.note_trouble(reason);
+                    sleep(backoff.pause(self.clock.now())).await;
+                    if merges && let Some(more) = self.pending.take_more(batch.records.len()) {
+                        batch = batch.merge(more);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, batch: &Batch) -> Step {
+        let stopwatch = Stopwatch::start();
+        let answer = self.store.apply(self.owner, batch).await;
+        match answer {
+            Ok(Applied::Whole { rejected }) => {
+                self.stats.applies.add(1);
+                self.stats.applied_rows.add(count(batch.records.len()));
+                self.stats.apply_micros.add(stopwatch.nanos() / 1_000);
+                self.note_applied(batch, &rejected);
+                Step::Done
+            }
+            Ok(Applied::Before) => {
+                self.note_applied(batch, &[]);
+                Step::Done
+            }
+            Ok(Applied::Gap { applied }) => Step::Gap(applied),
+            Ok(Applied::Fenced) => Step::Fenced,
+            Err(StoreError::Damaged(reason)) => {
+                tracing::error!(batch = batch.seq, "a batch cannot be applied: {reason}");
+                Step::Again(reason)
+            }
+            Err(error) => Step::Again(error.to_string()),
+        }
+    }
+
+    fn note_applied(&self, batch: &Batch, rejected: &[RejectedRecord]) {
+        let (generation, first) = self.first;
+        let generation = generation.plus(batch.seq.saturating_sub(first));
+        for record in rejected {
+            self.engine.pin(record.database, &record.key, generation);
+            tracing::error!(
+                database = record.database,
+                key = %String::from_utf8_lossy(&record.key),
+                "the truth refuses a key, whose changes stay in memory only: {}",
+                record.reason
+            );
+        }
+        self.stats.rejected_rows.add(count(rejected.len()));
+        self.engine.set_applied(generation);
+        self.stats.note_applied(batch.cut_at);
+        self.progress.set_applied(batch.seq);
+        if self.outbox.is_none() {
+            self.signals.look();
+        }
+        if self.stats.trouble.swap(None).is_some() {
+            tracing::warn!(batch = batch.seq, "the truth takes changes again");
+        }
+        if self.progress.applied() + 1 == self.progress.open() {
+            self.stats.waiting_rows.set(0);
+        }
+    }
+
+    fn note_trouble(&self, reason: String) {
+        self.stats.apply_failures.add(1);
+        let now = self.clock.now();
+        let line = format!("the truth takes no changes: {reason}");
+        if self.stats.note_trouble(reason, now) || self.lines.is_due(now.as_micros()).is_some() {
+            tracing::warn!(applied = self.progress.applied(), "{line}");
+        }
+    }
+
+    /// Applies what the outbox has behind the last applied batch, then joins the queue again.
+    async fn apply_from_outbox(&self) {
+        let mut read = self.progress.applied();
+        loop {
+            match self.read_outbox(read).await {
+                Ok(None) if self.pending.rejoin(read) => return,
+                Ok(None) => tokio::task::yield_now().await,
+                Ok(Some(batch)) => {
+                    read = batch.seq;
+                    self.apply_until_done(batch, false).await;
+                    if self.progress.is_fenced() {
+                        return;
+                    }
+                }
+                Err(reason) => {
+                    self.note_trouble(reason);
+                    sleep(BACKOFF.pause_at_most()).await;
+                }
+            }
+        }
+    }
+
+    /// The next batches of the outbox behind `read`, merged up to a limit; `None`: there are none.
+    async fn read_outbox(&self, read: u64) -> Result<Option<Batch>, String> {
+        let Some(outbox) = self.outbox.clone() else {
+            return Err("batches are missing, and there is no outbox to read them from".to_owned());
+        };
+        // Reading blocks, and the lock is held while the flusher waits for its disk.
+        let reading = tokio::task::spawn_blocking(move || {
+            let batches = outbox.lock().read_after(read);
+            let mut rows = 0;
+            let mut taken = Vec::new();
+            for batch in batches {
+                let batch = batch.map_err(|error| error.to_string())?.batch;
+                rows += batch.records.len();
+                taken.push(batch);
+                if rows >= MOST_MERGED_ROWS {
+                    break;
+                }
+            }
+            Ok(Batch::merge_all(taken))
+        });
+        reading.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    /// The truth has lost batches: a replica was promoted that lacked them. What the outbox has of them is applied again, and what it
+    /// does not have any more is made good from memory as far as it is there.
+    async fn replay_behind(&self, applied: u64, batch: Batch) {
+        self.stats.chain_gaps.add(1);
+        tracing::error!(
+            applied,
+            expected = batch.first_seq - 1,
+            "the truth has lost batches that it had committed; they are applied again"
+        );
+        let kept = match &self.outbox {
+            Some(outbox) => outbox.lock().first_kept_seq(),
+            None => None,
+        };
+        if let Some(outbox) = self.outbox.as_ref().filter(|_| kept.is_some_and(|kept| kept <= applied + 1)) {
+            outbox.lock().set_back(applied);
+            self.pending.leave_to_outbox();
+            return self.apply_from_outbox_behind(applied).await;
+        }
+        self.stats.lost_windows.add(1);
+        tracing::error!(
+            applied,
+            first_kept = kept,
+            "batches that the truth lost are not kept any more: all that is in memory is written again, but keys that were only in the \
+             truth, and deletions, may be lost"
+        );
+        self.signals.everything();
+        // The next cut has all of it, so nothing has to come between.
+        let batch = Batch { first_seq: applied + 1, ..batch };
+        Box::pin(self.apply_until_done(batch, true)).await;
+    }
+
+    async fn apply_from_outbox_behind(&self, applied: u64) {
+        let mut read = applied;
+        loop {
+            match self.read_outbox(read).await {
+                Ok(None) => return,
+                Ok(Some(batch)) => {
+                    read = batch.seq;
+                    Box::pin(self.apply_until_done(batch, false)).await;
+                    if self.progress.is_fenced() || read >= self.progress.kept() {
+                        return;
+                    }
+                }
+                Err(reason) => {
+                    self.note_trouble(reason);
+                    sleep(BACKOFF.pause_at_most()).await;
+                }
+            }
+        }
+    }
+
+    /// The owner row names another epoch or owner. If the owner is still this one and the epoch older, the truth was set back, and
+    /// the epochs that it lost are taken again; else another has taken over.
+    async fn after_fence(&self) {
+        let row = loop {
+            match self.store.owner().await {
+                Ok(row) => break row,
+                Err(error) => {
+                    self.note_trouble(error.to_string());
+                    sleep(BACKOFF.pause_at_most()).await;
+                }
+            }
+        };
+        let is_set_back = row.owner == Some(self.owner) && row.epoch < self.progress.epoch();
+        if is_set_back && row.data_set == self.claim.data_set && self.retake(row.epoch).await {
+            self.pending.leave_to_outbox();
+            return;
+        }
+        let holder = if row.holder.is_empty() { "nobody" } else { &row.holder };
+        self.progress.fence(&format!(
+            "another server owns the data now (epoch {}, {holder}); this one had epoch {}",
+            row.epoch,
+            self.progress.epoch()
+        ));
+    }
+
+    /// Takes epochs until the truth stands at this server's own again.
+    async fn retake(&self, found: u64) -> bool {
+        let own = self.progress.epoch();
+        tracing::error!(
+            found,
+            own,
+            "the truth was set back behind this server's epoch, which is taken again"
+        );
+        for _ in 0..MAX_RETAKEN_EPOCHS {
+            match self.store.begin_epoch(&self.claim).await {
+                Ok(Claimed::Epoch(epoch)) if epoch.epoch >= own => {
+                    self.progress.set_epoch(epoch.epoch);
+                    return epoch.epoch == own;
+                }
+                Ok(Claimed::Epoch(_)) => {}
+                Ok(_) => return false,
+                Err(error) => {
+                    self.note_trouble(error.to_string());
+                    sleep(BACKOFF.pause_at_most()).await;
+                }
+            }
+        }
+        false
+    }
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,217 @@
+//! Fetches keys that are not in memory, many in one query.
+//!
+//! Invariants: a key is in one query at a time, and whoever asks for it meanwhile waits for that one; the engine knows of a key before
+//! its query is sent, so that an answer that was overtaken is not put into memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use super::flush_stats::FlushStats;
+use super::store::Store;
+use crate::clock::Clock;
+use crate::engine::{Engine, MissingKey};
+
+/// Requests that may wait to be taken up; beyond that, clients are told to come back.
+const WAITING_REQUESTS: usize = 4_096;
+
+/// Requests that share a query: those that came while the ones before were on their way.
+const REQUESTS_AT_ONCE: usize = 256;
+
+/// Keys in one query: a few milliseconds of the truth.
+const KEYS_AT_ONCE: usize = 4_096;
+
+/// Queries on their way at a time: the truth's connections are also needed for flushing and scanning.
+const QUERIES_AT_ONCE: usize = 4;
+
+/// What a query came to; `None`: it is on its way.
+type Done = Option<Result<(), Arc<str>>>;
+
+/// Asks for keys, from any thread.
+#[derive(Clone)]
+pub struct FetchDoor {
+    requests: mpsc::Sender<Request>,
+    timeout: Duration,
+}
+
+/// Looks after the requests.
+pub struct Fetcher {
+    requests: mpsc::Receiver<Request>,
+    parts: Arc<FetchParts>,
+    /// The queries on their way, by their keys.
+    underway: HashMap<MissingKey, watch::Receiver<Done>>,
+    queries: Arc<Semaphore>,
+}
+
+/// What a fetcher works with.
+pub struct FetchParts {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// All keys.
+    pub engine: Arc<Engine>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub stats: Arc<FlushStats>,
+    /// How long a client waits.
+    pub timeout: Duration,
+}
+
+/// What came through a door.
+pub struct FetchRequests(mpsc::Receiver<Request>);
+
+struct Request {
+    keys: Vec<MissingKey>,
+    answer: oneshot::Sender<Result<(), String>>,
+}
+
+impl FetchDoor {
+    /// A door, and what comes through it; a client waits at most `timeout`.
+    #[must_use]
+    pub fn new(timeout: Duration) -> (Self, FetchRequests) {
+        let (requests, receiver) = mpsc::channel(WAITING_REQUESTS);
+        (Self { requests, timeout }, FetchRequests(receiver))
+    }
+
+    /// Fills the engine with these keys, or with the knowledge that there are none.
+    ///
+    /// # Errors
+    /// A text for the client, when the truth does not answer in time.
+    pub async fn fetch(self, keys: Vec<MissingKey>) -> Result<(), String> {
+        let (answer, answered) = oneshot::channel();
+        if self.requests.try_send(Request { keys, answer }).is_err() {
+            return Err(
+                "TRYAGAIN the key is not in memory, and too many are being fetched already".to_owned()
+            );
+        }
+        let timeout_ms = self.timeout.as_millis();
+        match tokio::time::timeout(self.timeout, answered).await {
+            Ok(Ok(fetched)) => fetched,
+            Ok(Err(_)) => Err("TRYAGAIN the key is not in memory, and the server is ending".to_owned()),
+            Err(_) => Err(format!(
+                "TRYAGAIN the key is not in memory, and the truth has not answered within {timeout_ms} ms"
+            )),
+        }
+    }
+}
+
+impl Fetcher {
+    /// A fetcher for what comes through a door.
+    #[must_use]
+    pub fn new(requests: FetchRequests, parts: FetchParts) -> Self {
+        let queries = Arc::new(Semaphore::new(QUERIES_AT_ONCE));
+        Self { requests: requests.0, parts: Arc::new(parts), underway: HashMap::new(), queries }
+    }
+
+    /// Fetches until every door is gone.
+    pub async fn run(mut self) {
+        let mut taken = Vec::new();
+        loop {
+            // While all queries are on their way, requests gather for the next one.
+            let Ok(place) = Arc::clone(&self.queries).acquire_owned().await else { return };
+            if self.requests.recv_many(&mut taken, REQUESTS_AT_ONCE).await == 0 {
+                return;
+            }
+            self.underway.retain(|_, done| done.borrow().is_none());
+            let mut wanted = Vec::new();
+            let mut waits = Vec::new();
+            let (sender, done) = watch::channel(None);
+            for Request { keys, answer } in taken.drain(..) {
+                waits.push((self.take_up(keys, &mut wanted, &done), answer));
+            }
+            let parts = Arc::clone(&self.parts);
+            tokio::spawn(async move {
+                if !wanted.is_empty() {
+                    query(&parts, wanted, &sender).await;
+                }
+                drop(place);
+            });
+            for (queries, answer) in waits {
+                tokio::spawn(wait_for(queries, answer));
+            }
+        }
+    }
+
+    /// Puts those of `keys` that are not on their way into `wanted`; answers the queries that all of them are in.
+    fn take_up(
+        &mut self,
+        keys: Vec<MissingKey>,
+        wanted: &mut Vec<MissingKey>,
+        done: &watch::Receiver<Done>,
+    ) -> Vec<watch::Receiver<Done>> {
+        let mut queries = Vec::new();
+        let mut is_in_new = false;
+        for key in keys {
+            if let Some(known) = self.underway.get(&key) {
+                if known.same_channel(done) {
+                    is_in_new = true;
+                } else if !queries.iter().any(|query: &watch::Receiver<Done>| query.same_channel(known)) {
+                    queries.push(known.clone());
+                }
+            } else {
+                is_in_new = true;
+                self.underway.insert(key.clone(), done.clone());
+                wanted.push(key);
+            }
+        }
+        if is_in_new {
+            queries.push(done.clone());
+        }
+        queries
+    }
+}
+
+/// Fetches the keys and puts what is found into memory.
+async fn query(parts: &FetchParts, wanted: Vec<MissingKey>, sender: &watch::Sender<Done>) {
+    let mut result = Ok(());
+    for keys in wanted.chunks(KEYS_AT_ONCE) {
+        let fetch = parts.engine.begin_fetch(keys);
+        let now = parts.clock.now();
+        if fetch.keys.is_empty() {
+            continue;
+        }
+        parts.stats.fetch_queries.add(1);
+        match tokio::time::timeout(parts.timeout, parts.store.fetch(&fetch.keys, now)).await {
+            Ok(Ok(values)) => {
+                parts.stats.fetched_keys.add(u64::try_from(values.len()).unwrap_or(u64::MAX));
+                for (key, value) in fetch.keys.iter().zip(values) {
+                    let value = value.map(|value| (value.content, value.expiry));
+                    // What is not taken is older than what memory has by now.
+                    let _ = parts.engine.fill(fetch.number, key, value, now);
+                }
+            }
+            failed => {
+                parts.engine.abandon_fetch(fetch.number, &fetch.keys);
+                parts.stats.fetch_failures.add(1);
+                let reason = match failed {
+                    Ok(Err(error)) => error.to_string(),
+                    _ => "it has not answered in time".to_owned(),
+                };
+                tracing::debug!(keys = fetch.keys.len(), "fetching failed: {reason}");
+                result = Err(Arc::from(reason));
+            }
+        }
+    }
+    sender.send_replace(Some(result));
+}
+
+async fn wait_for(queries: Vec<watch::Receiver<Done>>, answer: oneshot::Sender<Result<(), String>>) {
+    let mut result = Ok(());
+    for mut query in queries {
+        let done = query.wait_for(Option::is_some).await.map(|done| done.clone());
+        match done {
+            Ok(Some(Err(reason))) => {
+                result =
+                    Err(format!("TRYAGAIN the key is not in memory, and it cannot be fetched: {reason}"));
+            }
+            Ok(_) => {}
+            Err(_) => {
+                result = Err("TRYAGAIN the key is not in memory, and its query was given up".to_owned())
+            }
+        }
+    }
+    // A client that is gone does not want to know.
+    let _ = answer.send(result);
+}

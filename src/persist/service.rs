@@ -1,0 +1,472 @@
+//! The truth as a running service: its threads and tasks from the first connection to the last flush.
+//!
+//! One thread flushes, which blocks on the disk; a runtime of its own does all that waits for the truth. Neither is a worker's.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::address::TruthAddress;
+use super::applier::Applier;
+use super::directory::DataDirectory;
+use super::fetcher::{FetchDoor, FetchParts, FetchRequests, Fetcher};
+use super::filter::FilterKeeper;
+use super::flush_stats::FlushStats;
+use super::flusher::{FlushParts, Flusher};
+use super::janitor::Janitor;
+use super::lease::LeaseKeeper;
+use super::outbox::Outbox;
+use super::pending::Pending;
+use super::progress::Progress;
+use super::recovery::{Loading, Recovery};
+use super::signals::Signals;
+use super::start::{StartParts, StartRefused, Started, start};
+use super::store::{EpochRow, OwnerId, Store};
+use super::verify::{Verifier, VerifyReport};
+use crate::clock::Clock;
+use crate::engine::{Engine, Gate, MissingKey};
+use crate::metrics::Seldom;
+
+/// Threads of the runtime: one prepares the rows of a batch, which takes a while, and the other looks after fetches meanwhile.
+const THREADS: usize = 2;
+
+/// The time between two looks at a sample of keys.
+const VERIFY_PAUSE: Duration = Duration::from_secs(300);
+
+/// How long the end waits for a truth that gives no answer, when the outbox has all it lacks.
+const ABSENT_TRUTH_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long giving the lease up may take: without it the next start is allowed all the same.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Checks that may wait; each is asked for by a person.
+const WAITING_CHECKS: usize = 16;
+
+/// What a service is made of.
+pub struct TruthParts {
+    /// Where the truth is.
+    pub address: TruthAddress,
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// All keys.
+    pub engine: Arc<Engine>,
+    /// Holds the threads that execute.
+    pub gate: Arc<Gate>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// This process for people.
+    pub holder: String,
+    /// The time from one cut to the next.
+    pub flush_interval: Duration,
+    /// How long a lease holds.
+    pub lease: Duration,
+    /// Whether an expired lease of another data directory is taken.
+    pub take_over: bool,
+    /// How long a client waits for a key that is not in memory.
+    pub fetch_timeout: Duration,
+    /// Whether there is room in memory for what is loaded.
+    pub has_room: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+/// The service as the rest of the process sees it.
+pub struct Truth {
+    /// How far changes have come.
+    pub progress: Arc<Progress>,
+    /// What is counted.
+    pub stats: Arc<FlushStats>,
+    /// How far recovery has come.
+    pub loading: Arc<Loading>,
+    engine: Arc<Engine>,
+    signals: Arc<Signals>,
+    door: FetchDoor,
+    checks: mpsc::Sender<Check>,
+    outbox: OnceLock<Option<Arc<Mutex<Outbox>>>>,
+    epochs: OnceLock<Vec<EpochRow>>,
+    stopping: watch::Sender<Option<Duration>>,
+    ended: watch::Sender<Option<Result<(), Arc<str>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// How large an outbox is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutboxSize {
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Those of them that wait for the truth.
+    pub waiting_bytes: u64,
+    /// Files.
+    pub segments: u64,
+}
+
+/// Someone asks for a comparison of everything.
+struct Check(oneshot::Sender<Result<VerifyReport, String>>);
+
+/// What is needed to run it.
+struct Job {
+    parts: TruthParts,
+    directory: DataDirectory,
+    truth: Arc<Truth>,
+    requests: FetchRequests,
+    checks: mpsc::Receiver<Check>,
+}
+
+impl Truth {
+    /// Locks the data directory and starts the service. Data commands may run once [`Progress::serves`] says so; until then it waits for
+    /// the truth.
+    ///
+    /// # Errors
+    /// When the data directory cannot be used, or the system gives no thread.
+    pub fn begin(parts: TruthParts) -> Result<Arc<Self>, StartRefused> {
+        let directory =
+            DataDirectory::open(&parts.data_dir).map_err(|error| StartRefused(error.to_string()))?;
+        let (door, requests) = FetchDoor::new(parts.fetch_timeout);
+        let (checks, waiting_checks) = mpsc::channel(WAITING_CHECKS);
+        let truth = Arc::new(Self {
+            progress: Arc::default(),
+            stats: Arc::default(),
+            loading: Arc::default(),
+            engine: Arc::clone(&parts.engine),
+            signals: Arc::default(),
+            door,
+            checks,
+            outbox: OnceLock::new(),
+            epochs: OnceLock::new(),
+            stopping: watch::Sender::new(None),
+            ended: watch::Sender::new(None),
+            thread: Mutex::new(None),
+        });
+        let job = Job { parts, directory, truth: Arc::clone(&truth), requests, checks: waiting_checks };
+        let thread = std::thread::Builder::new().name("quotad-truth".to_owned()).spawn(move || job.run());
+        let thread = thread.map_err(|error| StartRefused(format!("no thread could be started: {error}")))?;
+        *truth.thread.lock() = Some(thread);
+        Ok(truth)
+    }
+
+    /// Fills the engine with these keys, or with the knowledge that there are none.
+    ///
+    /// # Errors
+    /// A text for the client, when the truth does not answer in time.
+    pub fn fetch(&self, keys: Vec<MissingKey>) -> impl Future<Output = Result<(), String>> + use<> {
+        self.door.clone().fetch(keys)
+    }
+
+    /// Asks for a cut at once.
+    pub fn hurry(&self) {
+        self.signals.hurry();
+    }
+
+    /// The last batch with anything that was changed before now.
+    #[must_use]
+    pub fn changed_before(&self) -> u64 {
+        let open = self.progress.open();
+        if self.engine.queued() > 0 { open } else { open.saturating_sub(1) }
+    }
+
+    /// The epochs up to this one, the newest first; none before it began.
+    #[must_use]
+    pub fn epochs(&self) -> &[EpochRow] {
+        self.epochs.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// How large the outbox is; `None`: there is none.
+    #[must_use]
+    pub fn outbox_size(&self) -> Option<OutboxSize> {
+        let outbox = self.outbox.get()?.as_ref()?;
+        let outbox = outbox.lock();
+        Some(OutboxSize {
+            bytes: outbox.bytes(),
+            waiting_bytes: outbox.unapplied_bytes(),
+            segments: u64::try_from(outbox.segments()).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Compares everything in memory with the truth.
+    ///
+    /// # Errors
+    /// A text, when the truth does not answer or too many comparisons wait.
+    pub fn verify(&self) -> impl Future<Output = Result<VerifyReport, String>> + use<> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.checks.try_send(Check(answer));
+        async move {
+            if sent.is_err() {
+                return Err("other comparisons wait, or the truth is not there yet".to_owned());
+            }
+            answered.await.unwrap_or_else(|_| Err("the server is ending".to_owned()))
+        }
+    }
+
+    /// Waits until the service has failed: it could not start, or another owns the truth.
+    pub async fn failed(&self) -> Arc<str> {
+        let mut ended = self.ended.subscribe();
+        loop {
+            let failure = ended.wait_for(Option::is_some).await.map(|ended| ended.clone());
+            match failure {
+                Ok(Some(Err(reason))) => return reason,
+                _ => std::future::pending::<()>().await,
+            }
+        }
+    }
+
+    /// Flushes what is left, gives the lease up and ends; waits at most `patience` for the truth.
+    ///
+    /// # Errors
+    /// What was lost, and why.
+    pub async fn stop(&self, patience: Duration) -> Result<(), Arc<str>> {
+        self.stopping.send_replace(Some(patience));
+        let mut ended = self.ended.subscribe();
+        let result = ended.wait_for(Option::is_some).await.map(|ended| ended.clone());
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            // It has told its end, and only gives its runtime back.
+            drop(thread.join());
+        }
+        result.ok().flatten().unwrap_or(Ok(()))
+    }
+}
+
+impl Job {
+    fn run(self) {
+        let truth = Arc::clone(&self.truth);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("quotad-truth")
+            .enable_all()
+            .build();
+        let ended = match runtime {
+            Ok(runtime) => {
+                let ended = runtime.block_on(self.work());
+                runtime.shutdown_background();
+                ended
+            }
+            Err(error) => Err(format!("no runtime could be made: {error}")),
+        };
+        truth.ended.send_replace(Some(ended.map_err(Arc::from)));
+    }
+
+    async fn work(self) -> Result<(), String> {
+        let mut stopping = self.truth.stopping.subscribe();
+        let begun = tokio::select! {
+            begun = Running::begin(self) => begun,
+            // Nothing was served, so there is nothing to flush.
+            _ = stopping.wait_for(Option::is_some) => return Ok(()),
+        };
+        let running = begun.map_err(|refused| refused.0)?;
+        let truth = Arc::clone(&running.truth);
+        let patience = tokio::select! {
+            patience = stopping.wait_for(Option::is_some) => patience.ok().and_then(|patience| *patience),
+            reason = truth.progress.wait_fenced() => {
+                truth.signals.end();
+                return Err(reason.to_string());
+            }
+        };
+        running.end(patience.unwrap_or_default()).await
+    }
+}
+
+/// A service whose epoch has begun.
+struct Running {
+    truth: Arc<Truth>,
+    store: Arc<dyn Store>,
+    owner: OwnerId,
+    flusher: JoinHandle<()>,
+    applier: tokio::task::JoinHandle<()>,
+    has_outbox: bool,
+    /// Locked until the end.
+    _directory: DataDirectory,
+}
+
+impl Running {
+    async fn begin(job: Job) -> Result<Self, StartRefused> {
+        let Job { parts, directory, truth, requests, checks } = job;
+        let store = parts.address.open(parts.lease).await?;
+        let with_outbox = parts.address.wants_outbox();
+        let start_parts = StartParts {
+            store: Arc::clone(&store),
+            directory,
+            clock: Arc::clone(&parts.clock),
+            holder: parts.holder.clone(),
+            lease: parts.lease,
+            take_over: parts.take_over,
+            with_outbox,
+        };
+        let Started { epoch, claim, outbox, directory } = start(start_parts).await?;
+        let epochs = store.epochs().await.unwrap_or_else(|error| {
+            tracing::warn!("earlier epochs are not known, so QUOTA.SYNC cannot tell of them: {error}");
+            Vec::new()
+        });
+        // Each is set once: a service begins once.
+        let _ = truth.epochs.set(epochs);
+        let outbox = outbox.map(|outbox| Arc::new(Mutex::new(outbox)));
+        let _ = truth.outbox.set(outbox.clone());
+        let first = (parts.engine.open_generation(), epoch.applied + 1);
+        let pending = Arc::new(Pending::default());
+        let owner = claim.owner;
+        truth.progress.begin(epoch.epoch, epoch.applied);
+        tracing::info!(epoch = epoch.epoch, data_set = %epoch.data_set, applied = epoch.applied, "the truth is this server's");
+        let flusher = Flusher::new(FlushParts {
+            engine: Arc::clone(&parts.engine),
+            gate: Arc::clone(&parts.gate),
+            clock: Arc::clone(&parts.clock),
+            progress: Arc::clone(&truth.progress),
+            pending: Arc::clone(&pending),
+            signals: Arc::clone(&truth.signals),
+            stats: Arc::clone(&truth.stats),
+            outbox: outbox.clone(),
+            interval: parts.flush_interval,
+        });
+        let flusher = std::thread::Builder::new().name("quotad-flusher".to_owned()).spawn(|| flusher.run());
+        let flusher =
+            flusher.map_err(|error| StartRefused(format!("no thread could be started: {error}")))?;
+        let applier = Applier {
+            store: Arc::clone(&store),
+            engine: Arc::clone(&parts.engine),
+            clock: Arc::clone(&parts.clock),
+            progress: Arc::clone(&truth.progress),
+            pending,
+            signals: Arc::clone(&truth.signals),
+            stats: Arc::clone(&truth.stats),
+            outbox,
+            owner,
+            claim,
+            first,
+            lines: Seldom::default(),
+        };
+        let applier = tokio::spawn(applier.run());
+        spawn_helpers(parts, &truth, &store, owner, requests, checks);
+        Ok(Self { truth, store, owner, flusher, applier, has_outbox: with_outbox, _directory: directory })
+    }
+
+    /// The last flush. What the truth does not take in time stays in the outbox.
+    async fn end(self, patience: Duration) -> Result<(), String> {
+        let Self { truth, store, owner, flusher, mut applier, has_outbox, _directory } = self;
+        truth.signals.end();
+        let flushed = tokio::task::spawn_blocking(move || flusher.join());
+        if flushed.await.is_err() {
+            return Err("the flusher's thread is lost".to_owned());
+        }
+        let progress = &truth.progress;
+        let is_absent = truth.stats.trouble.load().is_some();
+        let patience = if has_outbox && is_absent { patience.min(ABSENT_TRUTH_PATIENCE) } else { patience };
+        if tokio::time::timeout(patience, &mut applier).await.is_ok()
+            && progress.applied() + 1 == progress.open()
+        {
+            let release = store.release(progress.epoch(), owner);
+            if let Ok(Err(error)) = tokio::time::timeout(RELEASE_TIMEOUT, release).await {
+                tracing::warn!(
+                    "the lease was not given up, which only keeps other data directories waiting: {error}"
+                );
+            }
+            tracing::info!(applied = progress.applied(), "the truth has everything");
+            return Ok(());
+        }
+        applier.abort();
+        if progress.is_fenced() {
+            return Err("another server owns the data now".to_owned());
+        }
+        let (applied, kept, last) = (progress.applied(), progress.kept(), progress.open() - 1);
+        if kept == last {
+            tracing::warn!(
+                applied,
+                kept,
+                "the truth lacks the last batches; the outbox keeps them for the next start"
+            );
+            return Ok(());
+        }
+        Err(format!("the changes behind batch {kept} are lost: neither the truth nor the outbox took them"))
+    }
+}
+
+/// Everything that goes on beside flushing.
+fn spawn_helpers(
+    parts: TruthParts,
+    truth: &Arc<Truth>,
+    store: &Arc<dyn Store>,
+    owner: OwnerId,
+    requests: FetchRequests,
+    checks: mpsc::Receiver<Check>,
+) {
+    let TruthParts { engine, clock, lease, fetch_timeout, has_room, .. } = parts;
+    let keeper = LeaseKeeper {
+        store: Arc::clone(store),
+        clock: Arc::clone(&clock),
+        progress: Arc::clone(&truth.progress),
+        owner,
+        lease,
+    };
+    tokio::spawn(keeper.run());
+    let fetch = FetchParts {
+        store: Arc::clone(store),
+        engine: Arc::clone(&engine),
+        clock: Arc::clone(&clock),
+        stats: Arc::clone(&truth.stats),
+        timeout: fetch_timeout,
+    };
+    tokio::spawn(Fetcher::new(requests, fetch).run());
+    let janitor = Janitor {
+        store: Arc::clone(store),
+        clock: Arc::clone(&clock),
+        progress: Arc::clone(&truth.progress),
+        stats: Arc::clone(&truth.stats),
+    };
+    let recovery = Recovery {
+        store: Arc::clone(store),
+        engine: Arc::clone(&engine),
+        clock: Arc::clone(&clock),
+        loading: Arc::clone(&truth.loading),
+        has_room,
+    };
+    let filter = FilterKeeper {
+        store: Arc::clone(store),
+        engine: Arc::clone(&engine),
+        clock: Arc::clone(&clock),
+        progress: Arc::clone(&truth.progress),
+    };
+    let verifier = Verifier {
+        store: Arc::clone(store),
+        engine,
+        clock,
+        progress: Arc::clone(&truth.progress),
+        signals: Arc::clone(&truth.signals),
+        stats: Arc::clone(&truth.stats),
+    };
+    tokio::spawn(answer_checks(verifier.clone(), checks));
+    tokio::spawn(async move {
+        recovery.run().await;
+        tokio::join!(janitor.run(), filter.run(), verify_samples(verifier));
+    });
+}
+
+/// Compares everything whenever somebody asks.
+async fn answer_checks(verifier: Verifier, mut checks: mpsc::Receiver<Check>) {
+    while let Some(Check(answer)) = checks.recv().await {
+        let report = verifier.verify_all().await.map_err(|error| error.to_string());
+        // Whoever does not wait any more does not want to know.
+        let _ = answer.send(report);
+    }
+}
+
+/// Compares a sample now and then, and says in the log what differs.
+async fn verify_samples(verifier: Verifier) {
+    loop {
+        tokio::time::sleep(VERIFY_PAUSE).await;
+        match verifier.verify_sample(verifier.clock.now().as_micros()).await {
+            Ok(report) if report.differing > 0 => {
+                let keys = report.differences.iter().take(3);
+                let keys: Vec<_> =
+                    keys.map(|found| String::from_utf8_lossy(&found.key).into_owned()).collect();
+                tracing::error!(
+                    differing = report.differing,
+                    ?keys,
+                    "memory and truth differ; quotad verify tells all of it"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!("a sample could not be compared: {error}"),
+        }
+    }
+}

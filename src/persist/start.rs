@@ -1,0 +1,301 @@
+//! The start: what an earlier run left in its outbox reaches the truth, then the next epoch is taken.
+//!
+//! The order is the promise: as long as the owner row names the epoch of the outbox, nobody else has written since, so its batches
+//! continue the chain; once they are applied the next epoch begins, and only then is anything answered from the data.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::backoff::Backoff;
+use super::batch::Batch;
+use super::directory::DataDirectory;
+use super::outbox::{self, Limits, Name, Outbox};
+use super::pending::MOST_MERGED_ROWS;
+use super::store::{Applied, Claim, Claimed, DataSetId, Epoch, OwnerRow, Store, StoreError};
+use crate::clock::Clock;
+use crate::metrics::Seldom;
+
+/// How long to wait before a truth that is not there is asked again.
+const BACKOFF: Backoff = Backoff::between(Duration::from_millis(50), Duration::from_secs(2));
+
+/// Epochs that are taken at most to come back to that of the outbox after the truth has lost some.
+const MAX_RETAKEN_EPOCHS: u64 = 1_000;
+
+/// What a start is told.
+pub struct StartParts {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// Where the outbox lies.
+    pub directory: DataDirectory,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// This process for people.
+    pub holder: String,
+    /// How long a lease holds.
+    pub lease: Duration,
+    /// Whether an expired lease of another data directory is taken.
+    pub take_over: bool,
+    /// Whether the truth is on another disk, so that an outbox is kept.
+    pub with_outbox: bool,
+}
+
+/// What a start comes to.
+pub struct Started {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The claim that was allowed.
+    pub claim: Claim,
+    /// The outbox of this epoch.
+    pub outbox: Option<Outbox>,
+    /// The data directory, locked.
+    pub directory: DataDirectory,
+}
+
+/// Why there is no start; trying again does not help.
+#[derive(Debug)]
+pub struct StartRefused(pub String);
+
+impl From<StoreError> for StartRefused {
+    fn from(error: StoreError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Waits for the truth as long as it takes, and starts.
+///
+/// # Errors
+/// [`StartRefused`] with what to do about it.
+pub async fn start(mut parts: StartParts) -> Result<Started, StartRefused> {
+    migrate(&parts).await?;
+    let row = patiently(&parts, || parts.store.owner()).await?;
+    refuse_another_data_set(&parts, &row)?;
+    apply_outboxes(&parts, &row).await?;
+    let claim = claim(&parts, &row);
+    let epoch = match patiently(&parts, || parts.store.begin_epoch(&claim)).await? {
+        Claimed::Epoch(epoch) => epoch,
+        refusal => return Err(StartRefused(refusal_text(&refusal, &parts))),
+    };
+    let data_set = epoch.data_set;
+    if parts.directory.data_set() != Some(data_set) {
+        parts.directory.set_data_set(data_set).map_err(|error| StartRefused(error.to_string()))?;
+    }
+    let claim = Claim { data_set: Some(data_set), ..claim };
+    let outbox = if parts.with_outbox {
+        let name = Name { data_set, epoch: epoch.epoch, owner: claim.owner };
+        let made = Outbox::create(&parts.directory, name, Limits::default());
+        Some(made.map_err(|error| StartRefused(error.to_string()))?)
+    } else {
+        None
+    };
+    Ok(Started { epoch, claim, outbox, directory: parts.directory })
+}
+
+async fn migrate(parts: &StartParts) -> Result<(), StartRefused> {
+    let applied = patiently(parts, || parts.store.migrate(false)).await?;
+    for migration in applied {
+        tracing::info!(migration, "the truth's schema was brought up to date");
+    }
+    Ok(())
+}
+
+/// Asks until the truth answers. What it refuses is refused for good.
+async fn patiently<'a, T>(
+    parts: &StartParts,
+    ask: impl Fn() -> super::store::Answer<'a, T>,
+) -> Result<T, StartRefused> {
+    let mut backoff = BACKOFF;
+    let lines = Seldom::default();
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Unclear(_))) => {
+                let now = parts.clock.now();
+                if lines.is_due(now.as_micros()).is_some() {
+                    tracing::warn!("waiting for the truth: {error}");
+                }
+                tokio::time::sleep(backoff.pause(now)).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn claim(parts: &StartParts, row: &OwnerRow) -> Claim {
+    Claim {
+        data_set: parts.directory.data_set(),
+        owner: parts.directory.owner(),
+        holder: parts.holder.clone(),
+        lease: parts.lease,
+        take_over: parts.take_over,
+        // One owner, one directory: its lock keeps a second process out.
+        same_directory: row.owner == Some(parts.directory.owner()),
+    }
+}
+
+/// An empty database in place of the one with the data would begin every quota afresh.
+fn refuse_another_data_set(parts: &StartParts, row: &OwnerRow) -> Result<(), StartRefused> {
+    match parts.directory.data_set() {
+        Some(own) if row.data_set != Some(own) => {
+            Err(StartRefused(wrong_data_set(parts.directory.path(), own, row.data_set)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn wrong_data_set(path: &Path, own: DataSetId, found: Option<DataSetId>) -> String {
+    let found = found.map_or_else(
+        || "is empty: it is new, or was emptied".to_owned(),
+        |found| format!("holds the data set {found}"),
+    );
+    format!(
+        "the data directory {} belongs to the data set {own}, but the truth {found}; point --truth at the right database, restore it, or \
+         give the new truth a data directory of its own with --data-dir",
+        path.display()
+    )
+}
+
+fn refusal_text(refusal: &Claimed, parts: &StartParts) -> String {
+    match refusal {
+        Claimed::Held { holder, lease_left } => format!(
+            "the truth is owned by another server ({holder}), whose lease holds for {} more seconds; stop that one first",
+            lease_left.as_secs() + 1
+        ),
+        Claimed::Expired { holder } => format!(
+            "the truth was owned by another server ({holder}), whose lease has run out; if it is gone for good, start with --take-over: what \
+             it had not flushed is lost"
+        ),
+        Claimed::WrongDataSet { found } => match parts.directory.data_set() {
+            Some(own) => wrong_data_set(parts.directory.path(), own, *found),
+            None => "the truth holds other data than was found a moment ago".to_owned(),
+        },
+        Claimed::Epoch(_) => String::new(),
+    }
+}
+
+/// Applies this directory's outbox if nobody has written since, or sets it aside; then none is left.
+async fn apply_outboxes(parts: &StartParts, row: &OwnerRow) -> Result<(), StartRefused> {
+    let directory = &parts.directory;
+    let found = Outbox::find(directory).map_err(|error| StartRefused(error.to_string()))?;
+    for name in found {
+        let is_own = row.owner == Some(name.owner) && row.data_set == Some(name.data_set);
+        if is_own && row.epoch <= name.epoch {
+            retake(parts, row.epoch, name.epoch).await?;
+            apply_outbox(parts, name).await?;
+        } else {
+            let aside =
+                Outbox::set_aside(directory, name).map_err(|error| StartRefused(error.to_string()))?;
+            tracing::error!(
+                outbox = %aside.display(),
+                epoch = name.epoch,
+                truth_epoch = row.epoch,
+                "an outbox of another epoch or owner was set aside: its batches do not continue what the truth holds now"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Where the truth has lost the outbox's epoch (a replica without it was promoted), takes epochs until it stands there again.
+async fn retake(parts: &StartParts, found: u64, wanted: u64) -> Result<(), StartRefused> {
+    if wanted - found > MAX_RETAKEN_EPOCHS {
+        return Err(StartRefused(format!(
+            "the outbox is of epoch {wanted}, the truth stands at {found}: that is no replica a little behind; restore the truth or move the \
+             outbox away"
+        )));
+    }
+    if found < wanted {
+        tracing::error!(found, wanted, "the truth has lost epochs, which are taken again");
+    }
+    let claim = Claim { same_directory: true, ..claim_of_owner(parts) };
+    for _ in found..wanted {
+        match patiently(parts, || parts.store.begin_epoch(&claim)).await? {
+            Claimed::Epoch(_) => {}
+            refusal => return Err(StartRefused(refusal_text(&refusal, parts))),
+        }
+    }
+    Ok(())
+}
+
+fn claim_of_owner(parts: &StartParts) -> Claim {
+    Claim {
+        data_set: parts.directory.data_set(),
+        owner: parts.directory.owner(),
+        holder: parts.holder.clone(),
+        lease: parts.lease,
+        take_over: false,
+        same_directory: true,
+    }
+}
+
+async fn apply_outbox(parts: &StartParts, name: Name) -> Result<(), StartRefused> {
+    let directory = &parts.directory;
+    let refuse = |error: outbox::OutboxError| StartRefused(error.to_string());
+    let (outbox, opening) = Outbox::open(directory, name, Limits::default()).map_err(refuse)?;
+    for torn in &opening.torn {
+        tracing::warn!(
+            file = %torn.file.display(),
+            offset = torn.offset,
+            bytes = torn.bytes,
+            "the end of the outbox was torn by a crash and is cut: that batch was never acknowledged"
+        );
+    }
+    // Asked again: the epochs taken since may have closed what the row said.
+    let applied = patiently(parts, || parts.store.owner()).await?.applied;
+    let first = outbox.first_kept_seq();
+    if outbox.last_seq().is_some_and(|last| last > applied) && first.is_some_and(|first| first > applied + 1)
+    {
+        return Err(StartRefused(format!(
+            "the truth has batches up to {applied}, the outbox in {} begins at {}: the truth was set back further than the outbox reaches; \
+             restore a newer truth, or move the outbox away to go on without what is missing",
+            directory.path().display(),
+            first.unwrap_or_default()
+        )));
+    }
+    let mut read = applied;
+    let mut rows = 0;
+    loop {
+        let batch = next_merged(&outbox, read).map_err(refuse)?;
+        let Some(batch) = batch else { break };
+        read = batch.seq;
+        rows += batch.records.len();
+        match patiently(parts, || parts.store.apply(name.owner, &batch)).await? {
+            Applied::Whole { .. } | Applied::Before => {}
+            Applied::Fenced => {
+                return Err(StartRefused(
+                    "another server took the truth over while the outbox was being applied".to_owned(),
+                ));
+            }
+            Applied::Gap { applied } => {
+                return Err(StartRefused(format!(
+                    "the truth has batches up to {applied}, but the outbox goes on with {}",
+                    batch.first_seq
+                )));
+            }
+        }
+    }
+    if read > applied {
+        tracing::info!(
+            from = applied + 1,
+            to = read,
+            rows,
+            "the outbox of the last run was applied to the truth"
+        );
+    }
+    drop(outbox);
+    Outbox::remove(directory, name).map_err(refuse)
+}
+
+fn next_merged(outbox: &Outbox, read: u64) -> Result<Option<Batch>, outbox::OutboxError> {
+    let mut rows = 0;
+    let mut taken = Vec::new();
+    for batch in outbox.read_after(read) {
+        let batch = batch?.batch;
+        rows += batch.records.len();
+        taken.push(batch);
+        if rows >= MOST_MERGED_ROWS {
+            break;
+        }
+    }
+    Ok(Batch::merge_all(taken))
+}

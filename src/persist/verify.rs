@@ -1,0 +1,230 @@
+//! Compares memory with the truth.
+//!
+//! Both change while they are compared, so a key counts as different only if memory held one value from before a flush until after
+//! the truth was asked, and the truth, which has that flush, holds another.
+
+use std::sync::Arc;
+
+use super::flush_stats::FlushStats;
+use super::progress::Progress;
+use super::record::StoredValue;
+use super::signals::Signals;
+use super::store::{Store, StoreError};
+use crate::clock::{Clock, Timestamp};
+use crate::engine::{Cursor, DATABASES, Engine, MissingKey};
+
+/// Keys that are compared in one query.
+const KEYS_AT_ONCE: usize = 1_000;
+
+/// Keys of one page of the truth.
+const ROWS_AT_ONCE: u32 = 1_000;
+
+/// How often a key that changed while it was compared is looked at again.
+const ROUNDS: u32 = 10;
+
+/// Differences that are told one by one; more are only counted.
+const MOST_TOLD: usize = 1_000;
+
+/// What compares.
+#[derive(Clone)]
+pub struct Verifier {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// All keys.
+    pub engine: Arc<Engine>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// How far batches have come.
+    pub progress: Arc<Progress>,
+    /// What begins a cut.
+    pub signals: Arc<Signals>,
+    /// What is counted.
+    pub stats: Arc<FlushStats>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Keys that were compared.
+    pub compared: u64,
+    /// Keys that changed whenever they were looked at.
+    pub unsettled: u64,
+    /// Keys that differ.
+    pub differing: u64,
+    /// The first of them.
+    pub differences: Vec<Difference>,
+}
+
+/// A key that memory and truth do not agree about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Its database.
+    pub database: u8,
+    /// The key.
+    pub key: Box<[u8]>,
+    /// What memory has, for people.
+    pub memory: String,
+    /// What the truth has, for people.
+    pub truth: String,
+}
+
+/// A key with what memory holds; `None`: it is known to be absent.
+type Held = (MissingKey, Option<StoredValue>);
+
+impl Verifier {
+    /// Compares every key that is in memory, and looks for keys of the truth that memory takes for absent.
+    ///
+    /// # Errors
+    /// When the truth does not answer.
+    pub async fn verify_all(&self) -> Result<VerifyReport, StoreError> {
+        let mut report = VerifyReport::default();
+        for database in databases() {
+            let mut cursor = Some(Cursor::default());
+            while let Some(from) = cursor {
+                let (held, next) = self.page(database, from);
+                cursor = next;
+                self.compare(held, &mut report).await?;
+            }
+        }
+        let mut after = None;
+        loop {
+            after = self.compare_rows(after, &mut report).await?;
+            if after.is_none() {
+                return Ok(report);
+            }
+        }
+    }
+
+    /// Compares some keys that `random` chooses.
+    ///
+    /// # Errors
+    /// When the truth does not answer.
+    pub async fn verify_sample(&self, random: u64) -> Result<VerifyReport, StoreError> {
+        let mut report = VerifyReport::default();
+        for database in databases().filter(|&database| !self.engine.is_empty(database)) {
+            let (held, _) = self.page(database, Cursor::at_random(random));
+            // From a place of the truth that memory has, too.
+            let after = held.last().map(|(key, _)| key.clone());
+            self.compare(held, &mut report).await?;
+            self.compare_rows(after, &mut report).await?;
+        }
+        Ok(report)
+    }
+
+    /// What memory holds from `cursor` on.
+    fn page(&self, database: u8, cursor: Cursor) -> (Vec<Held>, Option<Cursor>) {
+        let mut held = Vec::new();
+        let page = self.engine.scan(database, cursor, KEYS_AT_ONCE, self.clock.now(), |key, view| {
+            let (content, expiry) = view.copy();
+            let key = MissingKey { database, key: key.into() };
+            held.push((key, Some(StoredValue { content, expiry })));
+        });
+        (held, page.next)
+    }
+
+    /// What memory holds of a key; `None`: it does not know.
+    fn look(&self, key: &MissingKey, now: Timestamp) -> Option<Option<StoredValue>> {
+        let found = self.engine.peek(key.database, &key.key, now, |view| {
+            let (content, expiry) = view.copy();
+            StoredValue { content, expiry }
+        });
+        found.ok()
+    }
+
+    async fn compare(&self, mut held: Vec<Held>, report: &mut VerifyReport) -> Result<(), StoreError> {
+        report.compared += count(held.len());
+        self.stats.verified_keys.add(count(held.len()));
+        for _ in 0..ROUNDS {
+            if held.is_empty() {
+                return Ok(());
+            }
+            self.flush().await;
+            let keys: Vec<MissingKey> = held.iter().map(|(key, _)| key.clone()).collect();
+            let found = self.store.fetch(&keys, self.clock.now()).await?;
+            let now = self.clock.now();
+            let mut changed = Vec::new();
+            for ((key, before), truth) in held.into_iter().zip(found) {
+                if before == truth {
+                    continue;
+                }
+                match self.look(&key, now) {
+                    // It left memory, so the truth is all there is of it.
+                    None => {}
+                    Some(after) if after == before => self.note_difference(&key, &after, &truth, report),
+                    Some(after) => changed.push((key, after)),
+                }
+            }
+            held = changed;
+        }
+        report.unsettled += count(held.len());
+        Ok(())
+    }
+
+    /// Looks at a page of the truth for keys that memory takes for absent; answers where the next page begins.
+    async fn compare_rows(
+        &self,
+        after: Option<MissingKey>,
+        report: &mut VerifyReport,
+    ) -> Result<Option<MissingKey>, StoreError> {
+        let page = self.store.scan(after.as_ref(), ROWS_AT_ONCE, self.clock.now()).await?;
+        let now = self.clock.now();
+        let keys =
+            page.records.into_iter().map(|record| MissingKey { database: record.database, key: record.key });
+        let absent = keys.filter(|key| self.look(key, now) == Some(None));
+        self.compare(absent.map(|key| (key, None)).collect(), report).await?;
+        Ok(page.next)
+    }
+
+    /// Waits until the truth has all that was changed before.
+    async fn flush(&self) {
+        let seq = self.changed_before();
+        if self.progress.applied() < seq {
+            self.signals.hurry();
+            self.progress.wait_applied(seq).await;
+        }
+    }
+
+    /// The last batch with anything that was changed before now.
+    fn changed_before(&self) -> u64 {
+        let open = self.progress.open();
+        if self.engine.queued() > 0 { open } else { open.saturating_sub(1) }
+    }
+
+    fn note_difference(
+        &self,
+        key: &MissingKey,
+        memory: &Option<StoredValue>,
+        truth: &Option<StoredValue>,
+        report: &mut VerifyReport,
+    ) {
+        report.differing += 1;
+        self.stats.differing_keys.add(1);
+        if report.differences.len() < MOST_TOLD {
+            report.differences.push(Difference {
+                database: key.database,
+                key: key.key.clone(),
+                memory: shown(memory),
+                truth: shown(truth),
+            });
+        }
+    }
+}
+
+fn databases() -> impl Iterator<Item = u8> {
+    (0..DATABASES).filter_map(|database| u8::try_from(database).ok())
+}
+
+fn shown(value: &Option<StoredValue>) -> String {
+    /// Characters of a value that are told.
+    const MOST_CHARACTERS: usize = 200;
+    let Some(value) = value else { return "absent".to_owned() };
+    let mut text = format!("{:?}", value.content);
+    if let Some(millis) = value.expiry.as_millis() {
+        text = format!("{text}, ends at {millis} ms");
+    }
+    text.chars().take(MOST_CHARACTERS).collect()
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
