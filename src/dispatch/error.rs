@@ -128,7 +128,7 @@ impl std::error::Error for CommandError {}
 /// What a call of QUOTA.TAKE looks like: nobody knows the command from elsewhere, and it is first tried by hand.
 const TAKE_SYNTAX: &str = "QUOTA.TAKE subject amount [unit amount ...] <RATE n PER t [BURST b] | \
     WINDOW n PER t [FIXED | SLIDING | LOG] | BUDGET n PER <HOUR | DAY | WEEK | MONTH | YEAR | TOTAL> [TZ zone] [ANCHOR a]> \
-    [UNIT u] ... [ATMOST | FORCE | PEEK], as in QUOTA.TAKE user:7 1 RATE 10 PER 1s";
+    [UNIT u] ... [ATMOST | FORCE | PEEK] [DURABLE], as in QUOTA.TAKE user:7 1 RATE 10 PER 1s";
 
 /// What to do without a command of Redis that clients call on their own account or that Redis's limiters are built on.
 fn way_out(name: &str) -> Option<&'static str> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::ports::SlowCommand;
 use super::{
-    Args, Command, CommandError, Context, Flags, Handled, Keys, Outcome, Ports, ReplyMode, Scratch, Session,
-    Stop,
+    Args, Command, CommandError, Context, Flags, Group, Handled, Keys, Missing, Outcome, Ports, ReplyMode,
+    Scratch, Session, Stop,
 };
 use crate::clock::{Stopwatch, Timestamp};
 use crate::engine::Ahead;
@@ -44,6 +44,7 @@ struct Turn {
     stopwatch: Stopwatch,
     loading: bool,
     out_of_memory: bool,
+    refuses_changes: bool,
     password_required: bool,
     max_key_bytes: usize,
     max_reply_bytes: usize,
@@ -66,6 +67,7 @@ impl Executor {
             stopwatch,
             loading: false,
             out_of_memory: false,
+            refuses_changes: false,
             password_required: true,
             max_key_bytes: 0,
             max_reply_bytes: 0,
@@ -89,8 +91,9 @@ impl Executor {
         &mut self.scratch
     }
 
-    /// Begins a turn: reads the clock and what may refuse commands. Answers the turn's time.
+    /// Begins a turn: passes the gate, reads the clock and what may refuse commands. Answers the turn's time.
     pub fn begin_turn(&mut self) -> Timestamp {
+        self.ports.gate.enter(self.scratch.seat);
         let (now, stopwatch) = self.ports.clock.read();
         let turn = &mut self.turn;
         turn.stopwatch = stopwatch;
@@ -106,7 +109,10 @@ impl Executor {
         turn.now = now;
         turn.loading = ports.lifecycle.is_loading();
         let maxmemory = ports.settings.maxmemory_bytes();
-        turn.out_of_memory = maxmemory > 0 && ports.metrics.server.data_bytes.value() > maxmemory;
+        let server = &ports.metrics.server;
+        turn.out_of_memory =
+            maxmemory > 0 && server.data_bytes.value() > maxmemory && server.evicting.value() == 0;
+        turn.refuses_changes = ports.durability.refuses();
         turn.password_required = ports.settings.password_required();
         turn.max_key_bytes = ports.settings.max_key_bytes();
         turn.max_reply_bytes = ports.settings.output_buffer_limit_bytes();
@@ -114,8 +120,15 @@ impl Executor {
         turn.writes_paused_until = ports.clients.paused_until(true);
     }
 
-    /// Ends a turn: shares its time out among the commands that were not measured alone.
+    /// Opens the gate for a cut: after the last change of a turn, also of one that ended in a panic.
+    pub fn leave_gate(&self) {
+        self.ports.gate.leave(self.scratch.seat);
+    }
+
+    /// Ends a turn: opens the gate, shares its time out among the commands that were not measured alone.
     pub fn end_turn(&mut self, session: &Session) {
+        self.leave_gate();
+        self.ports.durability.note_turn();
         let turn = &mut self.turn;
         let nanos = turn.stopwatch.nanos().saturating_sub(turn.measured_nanos);
         let calls: u64 = turn.ran.iter().map(|(_, calls)| calls).sum();
@@ -145,6 +158,25 @@ impl Executor {
     pub fn look_ahead(&self, session: &Session, request: Request<'_>, command: Command) -> Option<Ahead> {
         let key = request.get(command.spec.keys.first).filter(|_| command.spec.keys != Keys::NONE)?;
         Some(self.ports.engine.look_ahead(session.database, key))
+    }
+
+    /// Adds the keys that a request needs and that are not in memory to `missing`, as far as it would be allowed to run. Answers
+    /// whether requests behind it may be looked at: they may not if it changes what they mean.
+    pub fn find_missing(&self, session: &Session, request: Request<'_>, missing: &mut Missing) -> bool {
+        let Some(command) = self.command(request) else { return true };
+        if command.spec.group == Group::Connection || command.spec.flags.has(Flags::ADMIN) {
+            return false;
+        }
+        if !command.spec.subcommands.is_empty() || self.check(session, request, command).is_err() {
+            return true;
+        }
+        for position in command.spec.keys.positions(request.len()) {
+            let key = request.arg(position);
+            if self.ports.engine.is_unknown(session.database, key) {
+                missing.add(session.database, key);
+            }
+        }
+        true
     }
 
     /// Begins to load the entry of a request that is run soon.
@@ -281,6 +313,9 @@ impl Executor {
         }
         if !session.authenticated && self.turn.password_required && !flags.has(Flags::NO_AUTH) {
             return Err(CommandError::NoAuth);
+        }
+        if self.turn.refuses_changes && flags.has(Flags::WRITE) {
+            return Err(CommandError::Coded(self.ports.durability.refusal().into()));
         }
         if self.turn.out_of_memory && flags.has(Flags::DENYOOM) {
             return Err(CommandError::OutOfMemory);

@@ -19,6 +19,8 @@ pub struct ParsedLimits {
     pub names: Vec<Box<str>>,
     /// How much of what is asked for is taken.
     pub mode: Mode,
+    /// Whether the answer waits until the truth has the take.
+    pub durable: bool,
 }
 
 /// A text and what it was parsed to.
@@ -77,7 +79,7 @@ mod tests {
     use super::*;
 
     fn parsed() -> Result<ParsedLimits, ()> {
-        Ok(ParsedLimits { limits: Vec::new(), names: Vec::new(), mode: Mode::Exact })
+        Ok(ParsedLimits { limits: Vec::new(), names: Vec::new(), mode: Mode::Exact, durable: false })
     }
 
     #[test]

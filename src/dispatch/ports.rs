@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{ClientRecord, CommandTable};
 use crate::clock::{Clock, Timestamp};
-use crate::engine::{Engine, Missing};
+use crate::engine::{Engine, Gate, Missing};
 use crate::metrics::Metrics;
 
 /// A piece of work that ends later, on the worker's own thread.
@@ -16,6 +16,8 @@ pub type Pending<T> = Pin<Box<dyn Future<Output = T>>>;
 pub struct Ports {
     /// All keys.
     pub engine: Arc<Engine>,
+    /// Holds the threads between their turns while changes are cut.
+    pub gate: Arc<Gate>,
     /// Time, for commands that run longer than their turn; all others take `Context::now`.
     pub clock: Arc<dyn Clock>,
     /// Every command.
@@ -79,8 +81,10 @@ pub trait Lifecycle: Send + Sync {
     fn started_at(&self) -> Timestamp;
     /// Begins an orderly end.
     fn shut_down(&self);
-    /// Whether data is still being loaded.
+    /// Whether data commands wait until data is there.
     fn is_loading(&self) -> bool;
+    /// How far loading is, for people, while it goes on beside the commands.
+    fn loading_progress(&self) -> Option<String>;
     /// Turns the background sweep off or on, for tests.
     fn set_active_expire(&self, on: bool);
     /// Ends after `micros` microseconds.
@@ -95,13 +99,77 @@ pub trait Fetch: Send + Sync {
     fn fetch(&self, missing: Missing) -> Pending<Result<(), String>>;
 }
 
+/// The error's text of what only a truth could do.
+pub const NO_TRUTH: &str = "there is no truth (--truth none): all data is in memory only";
+
 /// What is durable.
 pub trait Durability: Send + Sync {
-    /// The number of the flush that will carry what is changed now; 0 without a truth.
+    /// The token of the batch that will carry what is changed now; 0 without a truth.
     fn open_flush(&self) -> u64;
-    /// Waits until at least `replicas` copies have what was changed before, at most `timeout_ms` (0: as long as it takes); answers
-    /// how many have it.
-    fn wait(&self, replicas: u64, timeout_ms: u64) -> Pending<u64>;
+    /// Whether changes are refused.
+    fn refuses(&self) -> bool;
+    /// Why, with the error's code.
+    fn refusal(&self) -> String;
+    /// Looked at when a turn ends: begins a flush early where much was changed.
+    fn note_turn(&self);
+    /// Whether there is a truth, and whether a log on this disk.
+    fn copies(&self) -> Copies;
+    /// Waits until that many copies have what was changed before, at most `timeout_ms` (0: as long as it takes); answers how many do.
+    fn wait(&self, wanted: Copies, timeout_ms: u64) -> Pending<Copies>;
+    /// Waits until the truth has what was changed before; an error's text where it has not in time.
+    fn commit(&self) -> Pending<Result<(), String>>;
+    /// Waits until the truth has the batch of a token, at most `timeout_ms` (0: as long as it takes); an error's text for what is no token.
+    fn sync(&self, token: u64, timeout_ms: u64) -> Pending<Result<Synced, String>>;
+    /// What is counted of the truth; nothing without one.
+    fn figures(&self) -> Vec<Figure>;
+    /// Compares memory with the truth; an error's text where that cannot be done.
+    fn verify(&self) -> Pending<Result<Verified, String>>;
+}
+
+/// How many places have what was changed: at most one of each sort.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Copies {
+    /// On this disk.
+    pub local: u64,
+    /// In the truth.
+    pub replicas: u64,
+}
+
+/// One number about the truth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figure {
+    /// Its name, in INFO and with `quotad_` before it in the metrics.
+    pub name: &'static str,
+    /// What it is.
+    pub help: &'static str,
+    /// The number.
+    pub value: u64,
+    /// Whether it only grows.
+    pub is_counter: bool,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Synced {
+    /// The truth has it.
+    Durable,
+    /// A crash came before.
+    Lost,
+    /// It was not there in time, and may still come.
+    Pending,
+}
+
+/// How memory and truth compare.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Keys that were compared.
+    pub compared: u64,
+    /// Keys that changed whenever they were looked at.
+    pub unsettled: u64,
+    /// Keys that differ.
+    pub differing: u64,
+    /// The first of them: database, key, what memory has, what the truth has.
+    pub differences: Vec<(u8, Box<[u8]>, String, String)>,
 }
 
 /// Commands that took long.

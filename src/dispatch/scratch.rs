@@ -18,6 +18,8 @@ pub struct Scratch {
     pub denied: Sample,
     /// Which subjects this turn asked for.
     pub asked: Sample,
+    /// The thread's seat at the gate.
+    pub seat: usize,
     random: u64,
 }
 
@@ -45,6 +47,7 @@ impl Scratch {
             metrics: worker,
             denied: Sample::default(),
             asked: Sample::default(),
+            seat: 0,
             random: seed | 1,
         }
     }

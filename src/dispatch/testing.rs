@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use super::execute::Execution;
-use super::ports::{Clients, Durability, Fetch, Lifecycle, Pending, Settings, SlowCommand, SlowLog};
+use super::ports::{
+    Clients, Copies, Durability, Fetch, Figure, Lifecycle, NO_TRUTH, Pending, Settings, SlowCommand, SlowLog,
+    Synced, Verified,
+};
 use super::{ClientRecord, CommandTable, Executor, Outcome, Ports, Scratch, Session};
 use crate::clock::{Clock, ManualClock, Timestamp};
-pub use crate::engine::{Engine, Missing};
+pub use crate::engine::{Engine, Gate, Missing};
 use crate::metrics::Metrics;
 use crate::resp::{Protocol, RequestLimits, RequestParser};
 
@@ -32,6 +35,8 @@ pub struct Outside {
     pub output_buffer_limit_bytes: AtomicUsize,
     /// See [`Settings::debug_allowed`].
     pub debug_allowed: AtomicBool,
+    /// See [`Durability::refusal`].
+    pub refusal: Mutex<Option<String>>,
     /// Set by SHUTDOWN.
     pub shut_down: AtomicBool,
     /// See [`Lifecycle::is_loading`].
@@ -134,6 +139,10 @@ impl Lifecycle for Outside {
         self.loading.load(Ordering::Relaxed)
     }
 
+    fn loading_progress(&self) -> Option<String> {
+        None
+    }
+
     fn set_active_expire(&self, on: bool) {
         self.active_expire.store(on, Ordering::Relaxed);
     }
@@ -145,7 +154,7 @@ impl Lifecycle for Outside {
 
 impl Fetch for Outside {
     fn fetch(&self, _missing: Missing) -> Pending<Result<(), String>> {
-        Box::pin(std::future::ready(Err("there is no truth to fetch from".to_owned())))
+        Box::pin(std::future::ready(Err("ERR there is no truth to fetch from".to_owned())))
     }
 }
 
@@ -154,8 +163,38 @@ impl Durability for Outside {
         0
     }
 
-    fn wait(&self, _replicas: u64, _timeout_ms: u64) -> Pending<u64> {
-        Box::pin(std::future::ready(0))
+    fn refuses(&self) -> bool {
+        self.refusal.lock().is_some()
+    }
+
+    fn refusal(&self) -> String {
+        self.refusal.lock().clone().unwrap_or_default()
+    }
+
+    fn note_turn(&self) {}
+
+    fn copies(&self) -> Copies {
+        Copies::default()
+    }
+
+    fn wait(&self, _wanted: Copies, _timeout_ms: u64) -> Pending<Copies> {
+        Box::pin(std::future::ready(Copies::default()))
+    }
+
+    fn commit(&self) -> Pending<Result<(), String>> {
+        Box::pin(std::future::ready(Err(NO_TRUTH.to_owned())))
+    }
+
+    fn sync(&self, _token: u64, _timeout_ms: u64) -> Pending<Result<Synced, String>> {
+        Box::pin(std::future::ready(Err(NO_TRUTH.to_owned())))
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        Vec::new()
+    }
+
+    fn verify(&self) -> Pending<Result<Verified, String>> {
+        Box::pin(std::future::ready(Err(NO_TRUTH.to_owned())))
     }
 }
 
@@ -183,6 +222,9 @@ impl SlowLog for Outside {
     }
 }
 
+/// Threads that a server in a test has at most.
+const SEATS: usize = 16;
+
 /// Ports around `engine` and `clock`, with everything else from `outside`.
 #[must_use]
 pub fn ports(
@@ -193,6 +235,7 @@ pub fn ports(
 ) -> Arc<Ports> {
     Arc::new(Ports {
         engine: Arc::new(engine),
+        gate: Arc::new(Gate::new(SEATS)),
         clock,
         commands: Arc::new(commands),
         metrics: Arc::new(Metrics::default()),

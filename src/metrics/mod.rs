@@ -50,6 +50,10 @@ pub struct ServerMetrics {
     pub data_bytes: Gauge,
     /// The highest `data_bytes` seen.
     pub data_bytes_peak: Gauge,
+    /// 1 while keys leave memory to make room, so that full memory refuses no commands.
+    pub evicting: Gauge,
+    /// Keys that left memory to make room.
+    pub evicted_keys: Gauge,
     /// Microseconds the background sweep has taken.
     pub sweep_micros: Gauge,
     /// The pace of the log's lines on connections that cannot be accepted.

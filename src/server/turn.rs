@@ -8,7 +8,7 @@ use super::limits::ConnectionLimits;
 use super::scout::Scout;
 use crate::clock::Timestamp;
 use crate::dispatch::execute::Execution;
-use crate::dispatch::{Answer, Command, CommandError, Executor, Outcome, ReplyMode, Session};
+use crate::dispatch::{Answer, Command, CommandError, Executor, Missing, Outcome, ReplyMode, Session};
 use crate::resp::{Protocol, Request, RequestLimits, RequestParser};
 
 /// Requests after which other connections have a turn: some 0.1 ms of counters, and more than a client's usual pipeline.
@@ -17,11 +17,14 @@ pub(super) const MAX_REQUESTS_PER_TURN: usize = 1_024;
 /// Output after which a turn writes: no more than a socket's send buffer usually takes at once.
 pub(super) const MAX_OUTPUT_BYTES_PER_TURN: usize = 256 * 1024;
 
+/// Keys that are fetched ahead of the requests that need them: one query's worth.
+const MAX_KEYS_AHEAD: usize = 1_024;
+
 /// The longest a pause is slept before it is looked at again; timers have an end.
 const PAUSE_LOOK_MICROS: u64 = 3_600_000_000;
 
 /// The error when [`MAX_FETCHES`] did not do.
-const NOT_KEPT: &str = "the keys of this command did not stay in memory until it could run";
+const NOT_KEPT: &str = "TRYAGAIN the keys of this command did not stay in memory until it could run";
 
 /// A client's side of what is said: what it negotiated, how far its input is read, and what it waits for.
 pub(super) struct Conversation {
@@ -130,13 +133,14 @@ impl Runner {
                 },
             };
             let now = *now.get_or_insert_with(|| self.executor.begin_turn());
+            let behind = (&rest[length..], limits);
             let step = match scouted {
                 Some((request, command)) => {
-                    self.step(conversation, Next::Scouted(request, command), now, context)
+                    self.step(conversation, Next::Scouted(request, command), behind, now, context)
                 }
                 None => {
                     scout.look(&self.executor, &conversation.session, &rest[length..], limits);
-                    self.step(conversation, Next::Own(rest), now, context)
+                    self.step(conversation, Next::Own(rest), behind, now, context)
                 }
             };
             match step {
@@ -178,6 +182,7 @@ impl Runner {
         &mut self,
         conversation: &mut Conversation,
         next: Next<'_>,
+        behind: (&[u8], &RequestLimits),
         now: Timestamp,
         context: &mut Context<'_>,
     ) -> Step {
@@ -187,7 +192,7 @@ impl Runner {
             late.fetches = 0;
             if !conversation.is_suppressed() {
                 let protocol = conversation.session.protocol;
-                self.executor.write_error(&mut self.output, protocol, &CommandError::other(text));
+                self.executor.write_error(&mut self.output, protocol, &CommandError::Coded(text.into()));
             }
             return Step::Done;
         }
@@ -207,7 +212,7 @@ impl Runner {
             self.note_reply(conversation);
             return Step::Done;
         }
-        self.wait(conversation, execution, now, context)
+        self.wait(conversation, (execution, behind), now, context)
     }
 
     #[inline]
@@ -223,17 +228,40 @@ impl Runner {
         }
     }
 
+    /// Adds the keys that requests behind the one that waits will need, so that one query fetches all of a pipeline.
+    #[cold]
+    fn find_missing_ahead(
+        &self,
+        session: &Session,
+        mut rest: &[u8],
+        limits: &RequestLimits,
+        missing: &mut Missing,
+    ) {
+        let mut parser = RequestParser::new();
+        for _ in 0..MAX_REQUESTS_PER_TURN {
+            let Ok(Some(length)) = parser.parse(rest, limits) else { return };
+            let request = parser.request(rest);
+            let goes_on = request.is_empty() || self.executor.find_missing(session, request, missing);
+            if !goes_on || missing.0.len() >= MAX_KEYS_AHEAD {
+                return;
+            }
+            rest = &rest[length..];
+        }
+    }
+
     #[cold]
     fn wait(
         &mut self,
         conversation: &mut Conversation,
-        execution: Execution,
+        (execution, behind): (Execution, (&[u8], &RequestLimits)),
         now: Timestamp,
         context: &mut Context<'_>,
     ) -> Step {
         match execution {
             Execution::Done(Outcome::Reply) => Step::Done,
-            Execution::Done(Outcome::Missing(missing)) => {
+            Execution::Done(Outcome::Missing(mut missing)) => {
+                let (rest, limits) = behind;
+                self.find_missing_ahead(&conversation.session, rest, limits, &mut missing);
                 let late = conversation.late();
                 late.fetches += 1;
                 late.hold = Hold::Fetch(if late.fetches > MAX_FETCHES {
@@ -298,6 +326,7 @@ impl Runner {
 
     /// What may still be written of a turn in which a handler panicked: the replies before it, and an error in its place.
     pub(super) fn after_panic(&mut self) -> &[u8] {
+        self.executor.leave_gate();
         self.output.truncate(self.replies_end);
         let error = CommandError::other("internal error");
         self.executor.write_error(&mut self.output, Protocol::Resp2, &error);

@@ -111,7 +111,9 @@ async fn work(mut parts: WorkerParts) {
 fn scratch(ports: &Ports, number: usize) -> Scratch {
     // Threads that start in the same microsecond still differ.
     let seed = ports.clock.now().as_micros() ^ (u64::try_from(number).unwrap_or(0) << 56);
-    Scratch::new(&ports.metrics, ports.commands.all().len(), seed)
+    let mut scratch = Scratch::new(&ports.metrics, ports.commands.all().len(), seed);
+    scratch.seat = number;
+    scratch
 }
 
 fn admit(worker: &Rc<Worker>, arrival: Arrival) {

@@ -6,18 +6,20 @@ use smallvec::SmallVec;
 
 use super::verdict;
 use crate::dispatch::args::is_keyword;
+use crate::dispatch::ports::NO_TRUTH;
 use crate::dispatch::{
     Args, Arity, CommandError, Context, Flags, Group, Handled, Keys, Outcome, ParsedLimits, Spec, example,
 };
 use crate::engine::{Charge, Engine};
-use crate::quota::{self, Mode, Unit, Verdict};
+use crate::quota::{self, Mode, Status, Unit, Verdict};
+use crate::resp::ReplyWriter;
 
 pub(super) static SPEC: Spec = Spec {
     name: "quota.take",
     syntax: "subject amount [unit amount ...] \
              <RATE n PER t [BURST b] | WINDOW n PER t [FIXED | SLIDING | LOG] | \
              BUDGET n PER <HOUR | DAY | WEEK | MONTH | YEAR | TOTAL> [TZ zone] [ANCHOR a]> [UNIT u] ... \
-             [ATMOST | FORCE | PEEK]",
+             [ATMOST | FORCE | PEEK] [DURABLE]",
     summary: "Spends the amounts from every limit, or from none.",
     group: Group::Quota,
     since: "0.1.0",
@@ -59,6 +61,9 @@ fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
     let amounts = amounts(&mut args)?;
     let parsed = limits(context, args)?;
     let charges = charges(&amounts, &parsed)?;
+    if parsed.durable && context.ports.durability.copies().replicas == 0 {
+        return Err(CommandError::other(format!("DURABLE cannot be had: {NO_TRUTH}")).into());
+    }
     let database = context.session.database;
     let engine = &context.ports.engine;
     let taken =
@@ -66,8 +71,30 @@ fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
     let verdict = taken.map_err(verdict::refusal)?;
     let kind = parsed.limits[verdict.decided_by].limit.rule.kind();
     verdict::count_take(context, subject, kind, &verdict);
-    write(context, &verdict, &parsed.names[verdict.decided_by]);
+    let name = &parsed.names[verdict.decided_by];
+    // Read after the take: the open batch carries it, and none is closed within a turn.
+    let token = context.ports.durability.open_flush();
+    if parsed.durable && verdict.status != Status::Denied {
+        return Ok(after_commit(context, &verdict, name, token));
+    }
+    write(&mut context.reply, &verdict, name, token);
     Ok(Outcome::Reply)
+}
+
+/// Answers once the truth has the take.
+#[cold]
+fn after_commit(context: &Context<'_>, verdict: &Verdict, name: &str, token: u64) -> Outcome {
+    let protocol = context.session.protocol;
+    let mut answer = Vec::new();
+    write(&mut ReplyWriter::new(&mut answer, protocol), verdict, name, token);
+    let commit = context.ports.durability.commit();
+    Outcome::Later(Box::pin(async move {
+        if let Err(text) = commit.await {
+            answer.clear();
+            ReplyWriter::new(&mut answer, protocol).error(&text);
+        }
+        answer
+    }))
 }
 
 /// Reads `amount [unit amount ...]`: the first is of requests.
@@ -96,7 +123,9 @@ fn amounts(args: &mut Args<'_>) -> Result<Amounts, CommandError> {
 }
 
 fn begins_limits(word: &[u8]) -> bool {
-    ["RATE", "WINDOW", "BUDGET", "ATMOST", "FORCE", "PEEK"].iter().any(|keyword| is_keyword(word, keyword))
+    ["RATE", "WINDOW", "BUDGET", "ATMOST", "FORCE", "PEEK", "DURABLE"]
+        .iter()
+        .any(|keyword| is_keyword(word, keyword))
 }
 
 #[inline]
@@ -121,12 +150,19 @@ fn parse(engine: &Engine, mut args: Args<'_>) -> Result<ParsedLimits, CommandErr
     let (list, used) = quota::limits(args.rest()).map_err(|error| CommandError::other(error.to_string()))?;
     args.skip(used);
     let mut mode = Mode::Exact;
+    let mut durable = false;
     while let Some(word) = args.try_next() {
+        if is_keyword(word, "DURABLE") && !durable {
+            durable = true;
+            continue;
+        }
         let named = [("ATMOST", Mode::AtMost), ("FORCE", Mode::Force), ("PEEK", Mode::Peek)];
         let Some((_, found)) = named.into_iter().find(|(keyword, _)| is_keyword(word, keyword)) else {
             let shown = String::from_utf8_lossy(&word[..word.len().min(64)]).into_owned();
             return Err(CommandError::other(if mode == Mode::Exact {
-                format!("unexpected '{shown}': RATE, WINDOW, BUDGET, ATMOST, FORCE or PEEK is allowed here")
+                format!(
+                    "unexpected '{shown}': RATE, WINDOW, BUDGET, ATMOST, FORCE, PEEK or DURABLE is allowed here"
+                )
             } else {
                 format!("unexpected '{shown}': ATMOST, FORCE and PEEK come after the limits, at the end")
             }));
@@ -136,6 +172,9 @@ fn parse(engine: &Engine, mut args: Args<'_>) -> Result<ParsedLimits, CommandErr
         }
         mode = found;
     }
+    if durable && mode == Mode::Peek {
+        return Err(CommandError::other("PEEK changes nothing, so DURABLE has nothing to wait for"));
+    }
     if list.is_empty() {
         return Err(CommandError::other("no limit is named: at least one of RATE, WINDOW, BUDGET"));
     }
@@ -143,6 +182,7 @@ fn parse(engine: &Engine, mut args: Args<'_>) -> Result<ParsedLimits, CommandErr
         limits: list.iter().map(|limit| engine.number(limit)).collect(),
         names: list.iter().map(|limit| limit.name().to_string().into()).collect(),
         mode,
+        durable,
     })
 }
 
@@ -182,9 +222,7 @@ fn charges(amounts: &Amounts, parsed: &ParsedLimits) -> Result<SmallVec<[Charge;
 }
 
 #[inline]
-fn write(context: &mut Context<'_>, verdict: &Verdict, name: &str) {
-    let open_flush = context.ports.durability.open_flush();
-    let reply = &mut context.reply;
+fn write(reply: &mut ReplyWriter<'_>, verdict: &Verdict, name: &str, token: u64) {
     reply.array(8);
     reply.integer(verdict.status.as_reply());
     reply.amount(verdict.granted);
@@ -193,7 +231,7 @@ fn write(context: &mut Context<'_>, verdict: &Verdict, name: &str) {
     reply.integer(verdict.reset_as_reply_ms());
     reply.text(name);
     reply.integer(i64::from(verdict.flags.bits()));
-    reply.amount(open_flush);
+    reply.amount(token);
 }
 
 #[cfg(test)]

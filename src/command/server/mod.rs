@@ -22,6 +22,7 @@ mod shutdown;
 mod slowlog;
 mod time;
 mod wait;
+mod waitaof;
 
 use crate::dispatch::Spec;
 
@@ -44,4 +45,5 @@ pub(super) static COMMANDS: &[&Spec] = &[
     &slowlog::SPEC,
     &time::SPEC,
     &wait::SPEC,
+    &waitaof::SPEC,
 ];

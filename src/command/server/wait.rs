@@ -1,6 +1,7 @@
 //! WAIT: until copies have what was written.
 
 use crate::dispatch::args::integer;
+use crate::dispatch::ports::Copies;
 use crate::dispatch::{
     Args, Arity, CommandError, Context, Flags, Group, Handled, Keys, Outcome, Spec, example,
 };
@@ -37,12 +38,12 @@ fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
         context.reply.integer(0);
         return Ok(Outcome::Reply);
     };
-    let waiting = context.ports.durability.wait(replicas, timeout_ms);
+    let waiting = context.ports.durability.wait(Copies { local: 0, replicas }, timeout_ms);
     let protocol = context.session.protocol;
     Ok(Outcome::Suspend(Box::pin(async move {
         let reached = waiting.await;
         let mut answer = Vec::new();
-        ReplyWriter::new(&mut answer, protocol).amount(reached);
+        ReplyWriter::new(&mut answer, protocol).amount(reached.replicas);
         answer
     })))
 }

@@ -145,7 +145,7 @@ impl Fetch for TestFetch {
             }
             opened(format!("get-{key}").as_bytes()).await;
             if key.starts_with("fail") {
-                return Err("the truth is away".to_owned());
+                return Err("ERR the truth is away".to_owned());
             }
             open(&key);
             Ok(())

@@ -63,7 +63,7 @@ fn a_fetch_that_fails_is_an_error_reply() {
 fn a_command_whose_keys_never_stay_ends_in_an_error() {
     let server = Running::start();
     let mut client = server.connect();
-    client.check("never", "-ERR the keys of this command did not stay in memory until it could run\r\n");
+    client.check("never", "-TRYAGAIN the keys of this command did not stay in memory until it could run\r\n");
     client.check("PING", "+PONG\r\n");
 }
 
