@@ -88,6 +88,10 @@ impl Lifecycle for NoWaiting {
         self.0.started_at()
     }
 
+    fn loading_progress(&self) -> Option<String> {
+        self.0.loading_progress()
+    }
+
     fn shut_down(&self) {
         self.0.shut_down();
     }
@@ -272,8 +276,10 @@ impl Connection {
 
     fn fetch(&self, missing: &Missing) {
         assert!(!missing.0.is_empty(), "nothing is missing");
-        for key in &missing.0 {
-            self.executor.ports().engine.fill(key, None, HARNESS_START);
+        let engine = &self.executor.ports().engine;
+        let fetch = engine.begin_fetch(&missing.0);
+        for key in &fetch.keys {
+            assert!(engine.fill(fetch.number, key, None, HARNESS_START), "nobody else fetches");
         }
     }
 }

@@ -47,7 +47,8 @@ impl Collector for Scrape {
         self.traffic(&mut encoder)?;
         self.keys(&mut encoder)?;
         self.takes(&mut encoder)?;
-        self.commands(&mut encoder)
+        self.commands(&mut encoder)?;
+        self.truth(&mut encoder)
     }
 }
 
@@ -67,6 +68,17 @@ impl Scrape {
         let jumps = ports.metrics.server.clock_jumps.value();
         let help = "Times the wall clock was found over a second away from the server's time.";
         counter_of(encoder, "clock_jumps_total", help, jumps)
+    }
+
+    fn truth(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        for figure in self.0.ports.durability.figures() {
+            if figure.is_counter {
+                counter_of(encoder, &format!("{}_total", figure.name), figure.help, figure.value)?;
+            } else {
+                gauge_of(encoder, figure.name, figure.help, None, figure.value)?;
+            }
+        }
+        Ok(())
     }
 
     fn connections(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
@@ -103,11 +115,13 @@ impl Scrape {
             keys.encode_family(&labels)?.encode_gauge(&number(count))?;
         }
         let help = "Bytes of data, without the allocator's own.";
-        gauge_of(encoder, "data", help, Some(&Unit::Bytes), number(report.data_bytes))?;
+        gauge_of(encoder, "data", help, Some(&Unit::Bytes), report.used_bytes())?;
         let resident = (self.0.resident_bytes)();
         gauge_of(encoder, "resident_memory", "Bytes the process holds.", Some(&Unit::Bytes), resident)?;
         let limit = self.0.ports.settings.maxmemory_bytes();
         gauge_of(encoder, "maxmemory", "The limit on data; 0: none.", Some(&Unit::Bytes), limit)?;
+        let evicted = metrics.server.evicted_keys.value();
+        counter_of(encoder, "evicted_keys_total", "Keys that left memory to make room.", evicted)?;
         counter_of(encoder, "expired_keys_total", "Keys that ended by their expiry.", engine.expired_keys())?;
         let hits = metrics.sum(|worker| worker.keyspace_hits.value());
         counter_of(encoder, "keyspace_hits_total", "Look-ups that found a value.", hits)?;

@@ -42,12 +42,14 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
     }
 }
 
-async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, &'static str) {
+async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
     if (admin.is_ending)() {
-        (StatusCode::SERVICE_UNAVAILABLE, "ending\n")
+        (StatusCode::SERVICE_UNAVAILABLE, "ending\n".to_owned())
     } else if admin.ports.lifecycle.is_loading() {
-        (StatusCode::SERVICE_UNAVAILABLE, "loading\n")
+        (StatusCode::SERVICE_UNAVAILABLE, "loading: waiting for the truth\n".to_owned())
     } else {
-        (StatusCode::OK, "ready\n")
+        let loading =
+            admin.ports.lifecycle.loading_progress().map(|progress| format!("loading: {progress}\n"));
+        (StatusCode::OK, format!("ready\n{}", loading.unwrap_or_default()))
     }
 }

@@ -6,16 +6,16 @@ use std::sync::atomic::Ordering;
 
 use super::descriptors::Descriptors;
 use super::log;
-use super::no_truth::NoTruth;
 use super::process::{Parts, Process};
 use super::settings::{Check, Follower, LiveSettings, usize_of};
 use super::slow_log::SlowRing;
 use super::start::StartError;
+use super::truth::{self, Durable};
 use crate::clock::Clock;
 use crate::command;
 use crate::config::Config;
 use crate::dispatch::Ports;
-use crate::engine::Engine;
+use crate::engine::Gate;
 use crate::metrics::Metrics;
 use crate::server::{ConnectionLimits, Registry, Shutdown};
 
@@ -41,7 +41,7 @@ impl Assembly {
     /// Builds it. `maxclients` is lowered to what the process may hold open.
     ///
     /// # Errors
-    /// When the process may hold too little open for a single client.
+    /// When the process may hold too little open for a single client, or the data directory cannot be used.
     pub fn new(mut config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let threads = threads(&config);
         let descriptors = Descriptors::new(&config, threads.get());
@@ -54,11 +54,17 @@ impl Assembly {
         let settings = Arc::new(LiveSettings::new(config, check_descriptors(descriptors), followers));
         let registry = Arc::new(Registry::new());
         let shutdown = Shutdown::default();
+        let metrics = Arc::new(Metrics::default());
+        // The last seat is that of the background work.
+        let gate = Arc::new(Gate::new(threads.get() + 1));
+        let Durable { engine, truth, fetch, durability } = truth::begin(&settings, &clock, &gate, &metrics)?;
         let process = Arc::new(Process::new(Parts {
-            engine: Arc::new(Engine::new()),
+            engine,
+            gate: Arc::clone(&gate),
+            truth,
             clock: Arc::clone(&clock),
             commands: Arc::new(command::table()),
-            metrics: Arc::new(Metrics::default()),
+            metrics,
             clients: registry.clone(),
             settings: Arc::clone(&settings),
             threads: threads.get(),
@@ -66,14 +72,15 @@ impl Assembly {
         }));
         let ports = Arc::new(Ports {
             engine: Arc::clone(&process.engine),
+            gate,
             clock,
             commands: Arc::clone(&process.commands),
             metrics: Arc::clone(&process.metrics),
             clients: registry.clone(),
             settings: settings.clone(),
             lifecycle: process.clone(),
-            fetch: Arc::new(NoTruth),
-            durability: Arc::new(NoTruth),
+            fetch,
+            durability,
             slow_log,
         });
         Ok(Self { ports, process, registry, limits, settings, shutdown, threads })

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::evictor::Evictor;
 use super::full_memory::FullMemory;
 use super::process::Process;
 use super::rates::Totals;
@@ -26,13 +27,17 @@ pub async fn run(process: Arc<Process>) {
     let rounds = async {
         let (mut sweeper, mut memory) = (Sweeper::default(), MemoryCount::default());
         let mut full_memory = FullMemory::default();
+        let mut evictor = Evictor::default();
         let mut ticks = interval(Duration::from_millis(PERIOD_MS));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            round(&process, &mut sweeper, &mut memory);
+            round(&process, &mut sweeper, &mut memory, &mut evictor);
             let most = process.settings.maxmemory_bytes();
-            full_memory.look(process.metrics.server.data_bytes.value(), most, process.clock.now());
+            let server = &process.metrics.server;
+            if server.evicting.value() == 0 {
+                full_memory.look(server.data_bytes.value(), most, process.clock.now());
+            }
         }
     };
     let clock = async {
@@ -46,11 +51,12 @@ pub async fn run(process: Arc<Process>) {
     tokio::join!(rounds, clock);
 }
 
-fn round(process: &Process, sweeper: &mut Sweeper, memory: &mut MemoryCount) {
+fn round(process: &Process, sweeper: &mut Sweeper, memory: &mut MemoryCount, evictor: &mut Evictor) {
     if process.is_sweeping() {
-        sweeper.round(&process.engine, &*process.clock, &process.metrics);
+        sweeper.round(&process.engine, process.seat(), &*process.clock, &process.metrics);
     }
     memory.round(process);
+    evictor.round(process);
     process.rates.sample(process.clock.now(), Totals::of(&process.metrics));
 }
 
@@ -67,7 +73,7 @@ impl MemoryCount {
             return;
         }
         let stopwatch = Stopwatch::start();
-        let bytes = u64::try_from(process.engine.memory().data_bytes).unwrap_or(u64::MAX);
+        let bytes = process.engine.memory().used_bytes();
         process.metrics.server.data_bytes.set(bytes);
         process.metrics.server.data_bytes_peak.raise(bytes);
         self.resting = rounds_to_rest(stopwatch.nanos() / 1_000);

@@ -7,6 +7,7 @@ mod addresses;
 mod assembly;
 mod background;
 mod descriptors;
+mod evictor;
 mod facts;
 mod full_memory;
 mod info;
@@ -22,6 +23,10 @@ mod signals;
 mod slow_log;
 mod start;
 mod sweep;
+mod tools;
+mod truth;
+mod truth_figures;
+mod truth_ports;
 
 pub use run::run;
 pub use start::{Addresses, End, Server, StartError, Surroundings};

@@ -1,6 +1,8 @@
 //! Fetching and durability without a truth: memory holds all there is, and no copy exists.
 
-use crate::dispatch::ports::{Durability, Fetch, Pending};
+use std::future::ready;
+
+use crate::dispatch::ports::{Copies, Durability, Fetch, Figure, NO_TRUTH, Pending, Synced, Verified};
 use crate::engine::Missing;
 
 /// A server whose memory is all there is.
@@ -9,9 +11,7 @@ pub struct NoTruth;
 impl Fetch for NoTruth {
     fn fetch(&self, _missing: Missing) -> Pending<Result<(), String>> {
         // An engine that knows all its keys never asks.
-        Box::pin(std::future::ready(Err(
-            "keys are missing, and there is no truth to fetch them from".to_owned()
-        )))
+        Box::pin(ready(Err("ERR keys are missing, and there is no truth to fetch them from".to_owned())))
     }
 }
 
@@ -20,8 +20,38 @@ impl Durability for NoTruth {
         0
     }
 
-    fn wait(&self, _replicas: u64, _timeout_ms: u64) -> Pending<u64> {
+    fn refuses(&self) -> bool {
+        false
+    }
+
+    fn refusal(&self) -> String {
+        String::new()
+    }
+
+    fn note_turn(&self) {}
+
+    fn copies(&self) -> Copies {
+        Copies::default()
+    }
+
+    fn wait(&self, _wanted: Copies, _timeout_ms: u64) -> Pending<Copies> {
         // No copy will ever have it, so waiting longer cannot change the answer.
-        Box::pin(std::future::ready(0))
+        Box::pin(ready(Copies::default()))
+    }
+
+    fn commit(&self) -> Pending<Result<(), String>> {
+        Box::pin(ready(Err(format!("ERR {NO_TRUTH}"))))
+    }
+
+    fn sync(&self, _token: u64, _timeout_ms: u64) -> Pending<Result<Synced, String>> {
+        Box::pin(ready(Err(NO_TRUTH.to_owned())))
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        Vec::new()
+    }
+
+    fn verify(&self) -> Pending<Result<Verified, String>> {
+        Box::pin(ready(Err(NO_TRUTH.to_owned())))
     }
 }

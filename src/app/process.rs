@@ -11,14 +11,19 @@ use super::settings::LiveSettings;
 use crate::clock::{Clock, Timestamp};
 use crate::dispatch::CommandTable;
 use crate::dispatch::ports::{Clients, Lifecycle, Pending};
-use crate::engine::Engine;
+use crate::engine::{Engine, Gate};
 use crate::metrics::Metrics;
+use crate::persist::Truth;
 use crate::server::Shutdown;
 
 /// The process, as commands and the admin pages see it.
 pub struct Process {
     /// All keys.
     pub engine: Arc<Engine>,
+    /// Holds threads for cuts; background work has the last seat.
+    pub gate: Arc<Gate>,
+    /// What outlives the process, if anything does.
+    pub truth: Option<Arc<Truth>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Every command.
@@ -40,10 +45,33 @@ pub struct Process {
     shutdown: Shutdown,
 }
 
+/// A seat at the gate that holds threads for cuts.
+#[derive(Clone, Copy)]
+pub struct Seat<'a> {
+    /// The gate.
+    pub gate: &'a Gate,
+    /// Whose seat it is.
+    pub seat: usize,
+}
+
+impl Seat<'_> {
+    /// Runs background work that changes keys: as a turn, between cuts.
+    pub fn between_cuts<R>(self, work: impl FnOnce() -> R) -> R {
+        self.gate.enter(self.seat);
+        let result = work();
+        self.gate.leave(self.seat);
+        result
+    }
+}
+
 /// What a process is made of.
 pub struct Parts {
     /// All keys.
     pub engine: Arc<Engine>,
+    /// Holds threads for cuts.
+    pub gate: Arc<Gate>,
+    /// What outlives the process, if anything does.
+    pub truth: Option<Arc<Truth>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Every command.
@@ -67,6 +95,8 @@ impl Process {
         Self {
             started_at: parts.clock.now(),
             engine: parts.engine,
+            gate: parts.gate,
+            truth: parts.truth,
             clock: parts.clock,
             commands: parts.commands,
             metrics: parts.metrics,
@@ -78,6 +108,12 @@ impl Process {
             active_expire: AtomicBool::new(true),
             shutdown: parts.shutdown,
         }
+    }
+
+    /// The seat of background work.
+    #[must_use]
+    pub fn seat(&self) -> Seat<'_> {
+        Seat { gate: &self.gate, seat: self.threads }
     }
 
     /// Whether the background sweep runs.
@@ -109,8 +145,18 @@ impl Lifecycle for Process {
     }
 
     fn is_loading(&self) -> bool {
-        // Memory is all there is: nothing is ever loaded.
-        false
+        self.truth.as_ref().is_some_and(|truth| !truth.progress.serves())
+    }
+
+    fn loading_progress(&self) -> Option<String> {
+        let truth = self.truth.as_ref().filter(|truth| truth.progress.serves())?;
+        let loading = &truth.loading;
+        let (seen, total) = (loading.seen.value(), loading.total.value());
+        (!loading.is_over()).then(|| {
+            format!(
+                "{seen} of {total} keys of the truth are in memory, the others are fetched when asked for"
+            )
+        })
     }
 
     fn set_active_expire(&self, on: bool) {

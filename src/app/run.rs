@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::log;
 use super::start::{End, Server, Surroundings};
+use super::tools;
 use crate::config::{Action, CommandLine, CommandLineEnd, Resolved, print_config, resolve};
 
 /// The exit code when something failed while starting or serving.
@@ -33,6 +34,8 @@ pub fn run(
         Action::PrintConfig => print(&print_config(&resolved.config)),
         Action::CheckConfig => print(&check_report(&resolved)),
         Action::Serve => serve(resolved),
+        Action::Migrate { dry_run } => finish(tools::migrate(&resolved.config, dry_run)),
+        Action::Verify => finish(tools::verify(&resolved.config)),
     }
 }
 
@@ -61,6 +64,17 @@ fn serve(resolved: Resolved) -> ExitCode {
     match server.wait() {
         End::Orderly => ExitCode::SUCCESS,
         End::AtOnce | End::Failed => ExitCode::from(FAILED),
+    }
+}
+
+/// Prints what a tool found; 1 where that is bad.
+fn finish(found: Result<tools::Found, String>) -> ExitCode {
+    match found {
+        Ok(found) => {
+            print(&found.text);
+            if found.is_good { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
+        }
+        Err(error) => complain(&error, FAILED),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
@@ -37,6 +38,8 @@ pub(super) fn run(assembly: &Assembly, with_signals: bool, started: &Started) ->
             Ok(ready) => ready,
             Err(error) => {
                 tell(started, Err(error));
+                // Nothing was served, so there is nothing to flush and nothing to tell.
+                let _ = stop_truth(assembly).await;
                 return End::Failed;
             }
         };
@@ -103,7 +106,7 @@ impl Ready {
             match self.server.serve(ports, registry, limits, assembly.shutdown.clone()).await {
                 Ok(()) => {
                     tracing::info!("every connection has ended");
-                    End::Orderly
+                    stop_truth(assembly).await
                 }
                 Err(error) => {
                     tracing::error!(%error, "serving failed");
@@ -114,10 +117,36 @@ impl Ready {
         tokio::select! {
             end = serving => end,
             end = end_by_signals(self.signals, &assembly.shutdown) => end,
+            end = end_by_truth(assembly) => end,
             () = background::run(Arc::clone(process)) => End::Failed,
             () = serve_admin(self.admin, assembly) => End::Failed,
         }
     }
+}
+
+/// Flushes what is left.
+async fn stop_truth(assembly: &Assembly) -> End {
+    let Some(truth) = &assembly.process.truth else { return End::Orderly };
+    let patience = Duration::from_secs(assembly.settings.config().shutdown_timeout_secs);
+    match truth.stop(patience).await {
+        Ok(()) => End::Orderly,
+        Err(reason) => {
+            tracing::error!("the end was not in good order: {reason}");
+            End::Failed
+        }
+    }
+}
+
+/// A truth that cannot be begun, or that another owns, ends the server.
+async fn end_by_truth(assembly: &Assembly) -> End {
+    let Some(truth) = &assembly.process.truth else { return std::future::pending().await };
+    let reason = truth.failed().await;
+    if assembly.shutdown.is_begun() {
+        // The end in good order tells of it.
+        return std::future::pending().await;
+    }
+    tracing::error!("the server ends: {reason}");
+    End::Failed
 }
 
 /// The first signal begins the end, and a second one cuts it short.

@@ -1,5 +1,6 @@
 //! The background sweep's pace: how much time it may take, and when it rests.
 
+use super::process::Seat;
 use crate::clock::{Clock, Stopwatch};
 use crate::engine::{Engine, SweepCursor, SweepReport};
 use crate::metrics::Metrics;
@@ -35,12 +36,13 @@ pub struct Sweeper {
 
 impl Sweeper {
     /// One round: goes on from where the last ended, until its time is over or all entries were seen.
-    pub fn round(&mut self, engine: &Engine, clock: &dyn Clock, metrics: &Metrics) {
+    pub fn round(&mut self, engine: &Engine, gate: Seat<'_>, clock: &dyn Clock, metrics: &Metrics) {
         let Some(allowed_micros) = self.pace.begin_round() else { return };
         let stopwatch = Stopwatch::start();
         let now = clock.now();
         loop {
-            let report = engine.sweep(&mut self.cursor, ENTRIES_PER_STEP, now, &mut self.spans);
+            let (cursor, spans) = (&mut self.cursor, &mut self.spans);
+            let report = gate.between_cuts(|| engine.sweep(cursor, ENTRIES_PER_STEP, now, spans));
             self.pace.note(report);
             if report.wrapped || stopwatch.nanos() / 1_000 >= allowed_micros {
                 break;
@@ -101,8 +103,8 @@ impl Pace {
 mod tests {
     use super::*;
     use crate::clock::{ManualClock, Timestamp};
-    use crate::engine::Expiry;
     use crate::engine::value::Content;
+    use crate::engine::{Expiry, Gate};
 
     fn report(visited: usize, removed: usize, wrapped: bool) -> SweepReport {
         SweepReport { visited, removed, wrapped }
@@ -143,12 +145,13 @@ mod tests {
                 .edit(0, &key, clock.now(), |slot| slot.put(Content::Integer(1), expiry))
                 .expect("the engine knows all keys");
         }
+        let gate = Gate::new(1);
         let (metrics, mut sweeper) = (Metrics::default(), Sweeper::default());
-        sweeper.round(&engine, &clock, &metrics);
+        sweeper.round(&engine, Seat { gate: &gate, seat: 0 }, &clock, &metrics);
         assert_eq!(engine.len(0), 10_000);
         clock.set(Timestamp::from_millis(2_000));
         for _ in 0..10_000 {
-            sweeper.round(&engine, &clock, &metrics);
+            sweeper.round(&engine, Seat { gate: &gate, seat: 0 }, &clock, &metrics);
         }
         assert_eq!(engine.len(0), 5_000);
     }

@@ -5,7 +5,10 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::{SETTINGS, Setting, SettingError, Source};
+use super::{Kind, SETTINGS, Setting, SettingError, Source};
+
+/// The flag of `migrate`.
+const DRY_RUN: &str = "dry-run";
 
 /// What the command line asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,13 @@ pub enum Action {
     CheckConfig,
     /// Print the settings as a file.
     PrintConfig,
+    /// Bring the truth's schema up to date.
+    Migrate {
+        /// Only say what would be done.
+        dry_run: bool,
+    },
+    /// Compare a running server's memory with its truth.
+    Verify,
 }
 
 /// A command line that was understood.
@@ -46,6 +56,12 @@ impl CommandLine {
         let action = match matches.subcommand_name() {
             _ if matches.get_flag("print-config") => Action::PrintConfig,
             Some("check-config") => Action::CheckConfig,
+            Some("migrate") => Action::Migrate {
+                dry_run: matches
+                    .subcommand_matches("migrate")
+                    .is_some_and(|migrate| migrate.get_flag(DRY_RUN)),
+            },
+            Some("verify") => Action::Verify,
             _ => Action::Serve,
         };
         let given = |setting: &'static Setting| {
@@ -78,16 +94,33 @@ fn command() -> Command {
         .arg(print_config)
         .subcommand(subcommand("serve", "Serve clients; this is also done without a command."))
         .subcommand(subcommand("check-config", "Say whether the settings are right, and end."))
+        .subcommand(
+            subcommand("migrate", "Bring the truth's schema up to date, as every start does, and end.").arg(
+                Arg::new(DRY_RUN)
+                    .long(DRY_RUN)
+                    .action(ArgAction::SetTrue)
+                    .help("Only say what would be done."),
+            ),
+        )
+        .subcommand(subcommand(
+            "verify",
+            "Compare the memory of the running server (at the first listen address) with its truth; 1 if keys differ.",
+        ))
 }
 
 fn flag(setting: &Setting) -> Arg {
-    Arg::new(setting.name)
+    let flag = Arg::new(setting.name)
         .long(setting.name)
         .value_name(setting.kind.placeholder())
         .action(if setting.kind.is_list() { ArgAction::Append } else { ArgAction::Set })
         .allow_hyphen_values(true)
         .global(true)
-        .help(format!("{} [default: {}]", setting.help, setting.default_text()))
+        .help(format!("{} [default: {}]", setting.help, setting.default_text()));
+    match setting.kind {
+        // Without the equals sign a command that follows would be taken for the value.
+        Kind::Flag(_) => flag.num_args(0..=1).require_equals(true).default_missing_value("yes"),
+        _ => flag,
+    }
 }
 
 fn end_of(error: &clap::Error) -> CommandLineEnd {

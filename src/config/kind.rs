@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::quantity::{bytes, bytes_with_unit, seconds};
-use super::{AdminAddress, Config, ListenAddress, LogFormat, LogLevel};
+use super::truth::without_password;
+use super::{AdminAddress, Config, ListenAddress, LogFormat, LogLevel, TruthSetting};
 
 /// The place of a value in the settings.
 pub type Field<T> = fn(&mut Config) -> &mut T;
@@ -57,6 +58,10 @@ pub enum Kind {
     LogFormat(Field<LogFormat>),
     /// `yes` or `no`.
     Switch(Field<bool>),
+    /// As [`Switch`](Self::Switch), and the flag alone says yes.
+    Flag(Field<bool>),
+    /// The truth.
+    Truth(Field<TruthSetting>),
     /// Permissions of a file in octal digits; 0: what the umask leaves.
     Mode(Field<u32>),
     /// A path that must be given.
@@ -96,7 +101,11 @@ impl Kind {
             [text] => self.set_one(config, text),
             _ => None,
         }
-        .ok_or_else(|| not(&texts.join(" ")))
+        .ok_or_else(|| match self {
+            // A password may be in what is no address.
+            Self::Truth(_) => not(&without_password(&texts.join(" "))),
+            _ => not(&texts.join(" ")),
+        })
     }
 
     fn set_one(&self, config: &mut Config, text: &str) -> Option<()> {
@@ -116,7 +125,7 @@ impl Kind {
             Self::Word { field, words } => *field(config) = words.iter().find(|word| **word == text)?,
             Self::LogLevel(field) => *field(config) = named(&LogLevel::NAMES, text)?,
             Self::LogFormat(field) => *field(config) = named(&LogFormat::NAMES, text)?,
-            Self::Switch(field) => {
+            Self::Switch(field) | Self::Flag(field) => {
                 *field(config) = match text {
                     "yes" | "true" => true,
                     "no" | "false" => false,
@@ -134,6 +143,7 @@ impl Kind {
                 *field(config) = Some(PathBuf::from(text)).filter(|_| !text.is_empty());
             }
             Self::Admin(field) => *field(config) = AdminAddress::parse(text)?,
+            Self::Truth(field) => *field(config) = TruthSetting::parse(text)?,
             Self::Addresses(_) => return None,
         }
         Some(())
@@ -158,7 +168,7 @@ impl Kind {
             Self::Word { field, .. } => (*field(config)).to_owned(),
             Self::LogLevel(field) => name_of(&LogLevel::NAMES, *field(config)),
             Self::LogFormat(field) => name_of(&LogFormat::NAMES, *field(config)),
-            Self::Switch(field) => if *field(config) { "yes" } else { "no" }.to_owned(),
+            Self::Switch(field) | Self::Flag(field) => if *field(config) { "yes" } else { "no" }.to_owned(),
             Self::Mode(field) => format!("{:o}", field(config)),
             Self::Path(field) => field(config).display().to_string(),
             Self::OptionalPath(field) => {
@@ -166,6 +176,7 @@ impl Kind {
             }
             Self::Addresses(field) => return field(config).iter().map(ToString::to_string).collect(),
             Self::Admin(field) => field(config).to_string(),
+            Self::Truth(field) => field(config).to_string(),
         };
         vec![text]
     }
@@ -186,7 +197,8 @@ impl Kind {
             Self::Word { words, .. } => words.join(" or "),
             Self::LogLevel(_) => "error, warn, info, debug or trace".to_owned(),
             Self::LogFormat(_) => "text or json".to_owned(),
-            Self::Switch(_) => "yes or no".to_owned(),
+            Self::Switch(_) | Self::Flag(_) => "yes or no".to_owned(),
+            Self::Truth(_) => TruthSetting::ALLOWED.to_owned(),
             Self::Mode(_) => format!("octal digits from 0 to {MOST_MODE:o}, in a file in quotes: \"770\""),
             Self::Path(_) | Self::OptionalPath(_) => "a path".to_owned(),
             Self::Addresses(_) => format!(
@@ -226,7 +238,8 @@ impl Kind {
             Self::Seconds { .. } => "SECONDS",
             Self::Count { .. } | Self::Signed { .. } => "N",
             Self::Word { .. } | Self::LogLevel(_) | Self::LogFormat(_) => "WORD",
-            Self::Switch(_) => "yes|no",
+            Self::Switch(_) | Self::Flag(_) => "yes|no",
+            Self::Truth(_) => "TRUTH",
             Self::Mode(_) => "OCTAL",
             Self::Path(_) | Self::OptionalPath(_) => "PATH",
             Self::Addresses(_) | Self::Admin(_) => "ADDR",

@@ -20,6 +20,7 @@ mod secret;
 mod service_link;
 mod setting;
 mod table;
+mod truth;
 mod values;
 
 pub use address::{AdminAddress, ListenAddress};
@@ -31,5 +32,6 @@ pub use render::{print_config, readme_table};
 pub use resolve::{Resolved, resolve};
 pub use secret::Secret;
 pub use setting::{Change, Setting};
-pub use table::{SETTINGS, setting};
+pub use table::{POLICIES, SETTINGS, setting};
+pub use truth::TruthSetting;
 pub use values::{Config, LogFormat, LogLevel};

@@ -15,6 +15,12 @@ impl Secret {
         Self(password.into())
     }
 
+    /// The password, to be sent to the server that asks for it and nowhere else.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Whether `password` is this one. The time taken tells the length of the guess, not where it differs.
     #[must_use]
     pub fn is(&self, password: &[u8]) -> bool {

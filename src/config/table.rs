@@ -33,6 +33,18 @@ const LEAST_OUTPUT_BYTES: u64 = 1 << 20;
 /// Entries of the slow log at most: each may keep 32 words of 128 bytes, so this is some 4 GiB.
 const MOST_SLOW_COMMANDS: u64 = 1_000_000;
 
+/// Longer flushes would lose more at a crash than anybody wants.
+const MOST_FLUSH_INTERVAL_MS: u64 = 60_000;
+
+/// A lease is renewed three times before it ends, and a renewal may take most of a second.
+const LEAST_LEASE_SECS: u64 = 3;
+
+/// As many keys as a batch should have at most: it lies in memory until the truth has it.
+const MOST_FLUSH_KEYS: u64 = 10_000_000;
+
+/// What happens at `maxmemory`, by Redis's names.
+pub const POLICIES: [&str; 3] = ["noeviction", "allkeys-lru", "volatile-ttl"];
+
 /// Every setting, in the order in which `--help` lists them.
 pub static SETTINGS: &[Setting] = &[
     Setting {
@@ -75,7 +87,56 @@ pub static SETTINGS: &[Setting] = &[
         kind: Path(|config| &mut config.data_dir),
         default: &["quotad-data"],
         change: Change::AtStart,
-        help: "The directory for data. This version keeps all data in memory and writes nothing there.",
+        help: "The directory for the outbox, this server's identity and, unless named elsewhere, the SQLite file. One server at a time.",
+    },
+    Setting {
+        name: "truth",
+        kind: Kind::Truth(|config| &mut config.truth),
+        default: &["sqlite"],
+        change: Change::AtStart,
+        help: "What wins on restart: sqlite (a file in data-dir), sqlite:PATH, postgres://user:password@host:port/database?schema=name&sslmode=verify-full, or none: memory only.",
+    },
+    Setting {
+        name: "flush-interval",
+        kind: Count { field: |config| &mut config.flush_interval_ms, least: 1, most: MOST_FLUSH_INTERVAL_MS },
+        default: &["100"],
+        change: Change::AtStart,
+        help: "Milliseconds from one flush of changes to the next: what a crash can lose.",
+    },
+    Setting {
+        name: "flush-keys",
+        kind: Count { field: |config| &mut config.flush_keys, least: 1, most: MOST_FLUSH_KEYS },
+        default: &["100000"],
+        change: Change::AtStart,
+        help: "Changed keys at which a flush begins before its time.",
+    },
+    Setting {
+        name: "lease",
+        kind: Count { field: |config| &mut config.lease_secs, least: LEAST_LEASE_SECS, most: DAY_SECS },
+        default: &["30"],
+        change: Change::AtStart,
+        help: "Seconds after which a server that does not answer counts as gone, so that another may take its truth over.",
+    },
+    Setting {
+        name: "take-over",
+        kind: Kind::Flag(|config| &mut config.take_over),
+        default: &["no"],
+        change: Change::AtStart,
+        help: "Take the truth of a server with another data directory whose lease has run out; what that one had not flushed is lost.",
+    },
+    Setting {
+        name: "fetch-timeout",
+        kind: Count { field: |config| &mut config.fetch_timeout_ms, least: 1, most: DAY_SECS * 1_000 },
+        default: &["2000"],
+        change: Change::AtStart,
+        help: "Milliseconds that a command waits for keys that only the truth has.",
+    },
+    Setting {
+        name: "durable-timeout",
+        kind: Count { field: |config| &mut config.durable_timeout_ms, least: 1, most: DAY_SECS * 1_000 },
+        default: &["5000"],
+        change: Change::AtStart,
+        help: "Milliseconds that a take with DURABLE waits for its commit.",
     },
     Setting {
         name: "requirepass-file",
@@ -103,14 +164,14 @@ pub static SETTINGS: &[Setting] = &[
         kind: Bytes { field: |config| &mut config.maxmemory_bytes, least: 0, most: u64::MAX },
         default: &["0"],
         change: Change::Live,
-        help: "Bytes of data above which commands that need memory are refused; 0: no limit.",
+        help: "Bytes of data above which keys leave memory by maxmemory-policy, or commands that need memory are refused; 0: no limit.",
     },
     Setting {
         name: "maxmemory-policy",
-        kind: Word { field: |config| &mut config.maxmemory_policy, words: &["noeviction"] },
+        kind: Word { field: |config| &mut config.maxmemory_policy, words: &POLICIES },
         default: &["noeviction"],
         change: Change::Live,
-        help: "What happens at maxmemory. A quota that was dropped would start afresh, so nothing is ever dropped.",
+        help: "What leaves memory at maxmemory: nothing, the keys used least lately, or those with an expiry that end first. What leaves stays in the truth and comes back when it is used; without a truth it is lost.",
     },
     Setting {
         name: "maxclients",
@@ -250,7 +311,8 @@ mod tests {
             Word { words, .. } => words[0],
             Kind::LogLevel(_) => "error",
             Kind::LogFormat(_) => "json",
-            Switch(_) => "yes",
+            Switch(_) | Kind::Flag(_) => "yes",
+            Kind::Truth(_) => "none",
             Path(_) | OptionalPath(_) => "/elsewhere",
             Addresses(_) | Admin(_) => "h:77",
         };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{AdminAddress, ListenAddress, SETTINGS, Secret};
+use super::{AdminAddress, ListenAddress, POLICIES, SETTINGS, Secret, TruthSetting};
 
 /// A value for each setting. The table of settings says what each means.
 #[derive(Clone, Debug)]
@@ -16,6 +16,13 @@ pub struct Config {
     /// 0: as many as the machine has cores.
     pub threads: u64,
     pub data_dir: PathBuf,
+    pub truth: TruthSetting,
+    pub flush_interval_ms: u64,
+    pub flush_keys: u64,
+    pub lease_secs: u64,
+    pub take_over: bool,
+    pub fetch_timeout_ms: u64,
+    pub durable_timeout_ms: u64,
     pub requirepass_file: Option<PathBuf>,
     pub log_level: LogLevel,
     pub log_format: LogFormat,
@@ -68,11 +75,18 @@ impl Default for Config {
             admin: AdminAddress::Off,
             threads: 0,
             data_dir: PathBuf::new(),
+            truth: TruthSetting::None,
+            flush_interval_ms: 0,
+            flush_keys: 0,
+            lease_secs: 0,
+            take_over: false,
+            fetch_timeout_ms: 0,
+            durable_timeout_ms: 0,
             requirepass_file: None,
             log_level: LogLevel::Info,
             log_format: LogFormat::Text,
             maxmemory_bytes: 0,
-            maxmemory_policy: "noeviction",
+            maxmemory_policy: POLICIES[0],
             maxclients: 0,
             timeout_secs: 0,
             tcp_keepalive_secs: 0,

@@ -5,7 +5,8 @@ use crate::app::machine;
 use crate::app::process::Process;
 
 pub(super) fn memory(process: &Process) -> Lines {
-    let used = u64::try_from(process.engine.memory().data_bytes).unwrap_or(u64::MAX);
+    let report = process.engine.memory();
+    let used = report.used_bytes();
     process.metrics.server.data_bytes_peak.raise(used);
     let peak = process.metrics.server.data_bytes_peak.value();
     let resident = machine::resident_bytes();
@@ -19,6 +20,8 @@ pub(super) fn memory(process: &Process) -> Lines {
         line("used_memory_peak", peak),
         line("used_memory_peak_human", human(peak)),
         line("used_memory_dataset", used),
+        line("used_memory_vacant", report.vacant_bytes),
+        line("used_memory_filter", report.filter_bytes),
         line("total_system_memory", total),
         line("total_system_memory_human", human(total)),
         line("maxmemory", config.maxmemory_bytes),

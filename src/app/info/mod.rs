@@ -6,6 +6,7 @@
 mod commands;
 mod keyspace;
 mod memory;
+mod persistence;
 mod quota;
 mod server;
 mod stats;
@@ -23,7 +24,7 @@ pub(super) fn sections(process: &Process) -> Vec<(&'static str, Lines)> {
         ("server", server::server(process)),
         ("clients", server::clients(process)),
         ("memory", memory::memory(process)),
-        ("persistence", server::persistence()),
+        ("persistence", persistence::persistence(process)),
         ("stats", stats::stats(process)),
         ("quota", quota::quota(process)),
         ("replication", server::replication(process)),

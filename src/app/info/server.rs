@@ -49,17 +49,6 @@ pub(super) fn clients(process: &Process) -> Lines {
     ]
 }
 
-/// Nothing is saved by this version, and nothing is loaded: clients wait while `loading` is not 0.
-pub(super) fn persistence() -> Lines {
-    vec![
-        line("loading", 0),
-        line("async_loading", 0),
-        line("rdb_bgsave_in_progress", 0),
-        line("aof_enabled", 0),
-        line("aof_rewrite_in_progress", 0),
-    ]
-}
-
 /// A master without replicas: clients that look for one to write to find it.
 pub(super) fn replication(process: &Process) -> Lines {
     vec![

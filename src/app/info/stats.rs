@@ -29,7 +29,7 @@ pub(super) fn stats(process: &Process) -> Lines {
         line("instantaneous_output_kbps", kibibytes(rates.output_bytes)),
         line("rejected_connections", metrics.server.connections_rejected.value()),
         line("expired_keys", expired),
-        line("evicted_keys", 0),
+        line("evicted_keys", metrics.server.evicted_keys.value()),
         line("keyspace_hits", metrics.sum(|worker| worker.keyspace_hits.value())),
         line("keyspace_misses", metrics.sum(|worker| worker.keyspace_misses.value())),
         line("total_error_replies", rejected + failed + unknown),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::app::assembly::Assembly;
 use crate::clock::ManualClock;
-use crate::config::Config;
+use crate::config::{Config, TruthSetting};
 use crate::dispatch::ports::Lifecycle;
 use crate::dispatch::testing::HARNESS_START;
 use crate::dispatch::{ClientRecord, Executor, Scratch, Session};
@@ -14,7 +14,7 @@ use crate::resp::{RequestLimits, RequestParser};
 
 fn assembled() -> (Assembly, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::at(HARNESS_START));
-    (Assembly::new(Config::default(), clock.clone()).unwrap(), clock)
+    (Assembly::new(Config { truth: TruthSetting::None, ..Config::default() }, clock.clone()).unwrap(), clock)
 }
 
 fn value(assembly: &Assembly, section: &str, name: &str) -> Option<String> {
@@ -113,7 +113,7 @@ fn expiries_are_counted_exactly_and_the_sweep_tells_their_average() {
     );
     assert_eq!(keyspace(), "keys=5,expires=2,avg_ttl=0");
     let mut sweeper = crate::app::sweep::Sweeper::default();
-    sweeper.round(&assembly.process.engine, &*clock, &assembly.process.metrics);
+    sweeper.round(&assembly.process.engine, assembly.process.seat(), &*clock, &assembly.process.metrics);
     assert_eq!(keyspace(), "keys=5,expires=2,avg_ttl=200000");
     run(
         &assembly,

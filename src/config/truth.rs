@@ -1,0 +1,121 @@
+//! Where the truth is, as settings name it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What an SQLite file's path follows.
+const SQLITE_PREFIX: &str = "sqlite:";
+
+/// The file in the data directory, where no other is named.
+const SQLITE_FILE: &str = "truth.sqlite";
+
+/// What addresses of Postgres begin with.
+const POSTGRES_PREFIXES: [&str; 2] = ["postgres://", "postgresql://"];
+
+/// What is shown in place of a password.
+const HIDDEN: &str = "(hidden)";
+
+/// The store that wins on restart.
+#[derive(Clone, PartialEq, Eq)]
+pub enum TruthSetting {
+    /// Memory is all there is.
+    None,
+    /// An SQLite file; without a path the one in the data directory.
+    Sqlite(Option<PathBuf>),
+    /// A Postgres database, by an address that may hold a password.
+    Postgres(String),
+}
+
+impl TruthSetting {
+    /// What [`parse`](Self::parse) takes, for error texts.
+    pub const ALLOWED: &'static str =
+        "sqlite, sqlite:PATH, postgres://user:password@host:port/database or none";
+
+    /// Reads a truth's address; of Postgres's only the beginning is looked at.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if POSTGRES_PREFIXES.iter().any(|prefix| text.len() > prefix.len() && text.starts_with(prefix)) {
+            return Some(Self::Postgres(text.to_owned()));
+        }
+        match text.strip_prefix(SQLITE_PREFIX) {
+            Some("") => Some(Self::Sqlite(None)),
+            Some(path) => Some(Self::Sqlite(Some(PathBuf::from(path)))),
+            None if text == "sqlite" => Some(Self::Sqlite(None)),
+            None if text == "none" => Some(Self::None),
+            None => None,
+        }
+    }
+
+    /// The SQLite file, where that is the truth.
+    #[must_use]
+    pub fn sqlite_path(&self, data_dir: &Path) -> Option<PathBuf> {
+        match self {
+            Self::Sqlite(path) => Some(path.clone().unwrap_or_else(|| data_dir.join(SQLITE_FILE))),
+            Self::None | Self::Postgres(_) => None,
+        }
+    }
+}
+
+/// `text` without a password between `//user:` and `@`.
+pub(super) fn without_password(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let authority_end = rest.find('/').unwrap_or(rest.len());
+    let Some(at) = rest[..authority_end].rfind('@').or_else(|| rest.rfind('@')) else {
+        return text.to_owned();
+    };
+    match rest[..at].split_once(':') {
+        Some((user, _)) => format!("{scheme}://{user}:{HIDDEN}{}", &rest[at..]),
+        None => text.to_owned(),
+    }
+}
+
+impl fmt::Display for TruthSetting {
+    /// Without the password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => formatter.write_str("none"),
+            Self::Sqlite(None) => formatter.write_str("sqlite"),
+            Self::Sqlite(Some(path)) => write!(formatter, "{SQLITE_PREFIX}{}", path.display()),
+            Self::Postgres(address) => formatter.write_str(&without_password(address)),
+        }
+    }
+}
+
+impl fmt::Debug for TruthSetting {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn truths_are_named_and_passwords_hidden() {
+        for (text, shown) in [
+            ("none", "none"),
+            ("sqlite", "sqlite"),
+            ("sqlite:", "sqlite"),
+            ("sqlite:/a/b", "sqlite:/a/b"),
+            ("postgres://h/base", "postgres://h/base"),
+            ("postgres://u@h:5/base", "postgres://u@h:5/base"),
+            ("postgres://u:secret@h/base?a=b", "postgres://u:(hidden)@h/base?a=b"),
+            ("postgresql://u:se/cr@et@h/base", "postgresql://u:(hidden)@h/base"),
+        ] {
+            assert_eq!(TruthSetting::parse(text).unwrap().to_string(), shown);
+        }
+        for text in ["", "nothing", "postgres://", "mysql://u:p@h/b", "sqlite3"] {
+            assert_eq!(TruthSetting::parse(text), None, "{text}");
+        }
+        assert_eq!(without_password("postgre://u:secret@h/b"), "postgre://u:(hidden)@h/b");
+    }
+
+    #[test]
+    fn the_file_is_in_the_data_directory_unless_named() {
+        let path = |text: &str| TruthSetting::parse(text).unwrap().sqlite_path(Path::new("/data"));
+        assert_eq!(path("sqlite"), Some(PathBuf::from("/data/truth.sqlite")));
+        assert_eq!(path("sqlite:other"), Some(PathBuf::from("other")));
+        assert_eq!(path("none"), None);
+    }
+}
