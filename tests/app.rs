@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use quotad::app::{End, Server, Surroundings};
 use quotad::clock::{Clock, ManualClock, Stopwatch, Timestamp};
-use quotad::config::{AdminAddress, Config, ListenAddress};
+use quotad::config::{AdminAddress, Config, ListenAddress, TruthSetting};
 use quotad::engine::value::Content;
 use quotad::engine::{Expiry, Slot};
 
@@ -200,7 +200,7 @@ fn a_second_signal_ends_at_once() {
 fn a_second_server_on_a_taken_port_says_so() {
     let server = Running::start(&[]);
     let taken = server.clients.to_string();
-    let second = finished(&["--listen", &taken, "--admin", "off", "--log-level", "error"]);
+    let second = finished(&["--listen", &taken, "--admin", "off", "--truth", "none", "--log-level", "error"]);
     assert_eq!(second.status.code(), Some(1));
     let line = text(&second.stderr);
     assert!(
@@ -210,16 +210,26 @@ fn a_second_server_on_a_taken_port_says_so() {
     assert_eq!(line.matches('\n').count(), 1, "{line}");
 
     let admin = server.admin.to_string();
-    let third = finished(&["--listen", "127.0.0.1:0", "--admin", &admin, "--log-level", "error"]);
+    let third =
+        finished(&["--listen", "127.0.0.1:0", "--truth", "none", "--admin", &admin, "--log-level", "error"]);
     assert_eq!(third.status.code(), Some(1));
     let line = text(&third.stderr);
     assert!(line.contains(&format!("{admin} (admin)")) && line.contains("needs another --admin"), "{line}");
     assert_eq!(line.matches('\n').count(), 1, "{line}");
 
-    let both = finished(&["--listen", &taken, "--admin", &admin, "--log-level", "error"]);
+    let both = finished(&["--listen", &taken, "--truth", "none", "--admin", &admin, "--log-level", "error"]);
     let line = text(&both.stderr);
     assert!(line.contains(&taken) && !line.contains("admin"), "what clients need is named first: {line}");
-    let same = finished(&["--listen", "127.0.0.1:7", "--admin", "127.0.0.1:7", "--log-level", "error"]);
+    let same = finished(&[
+        "--listen",
+        "127.0.0.1:7",
+        "--truth",
+        "none",
+        "--admin",
+        "127.0.0.1:7",
+        "--log-level",
+        "error",
+    ]);
     assert_eq!(
         text(&same.stderr),
         "quotad: listen 127.0.0.1:7 and admin 127.0.0.1:7 are the same port: give one of them another, or --admin off\n"
@@ -279,7 +289,13 @@ fn a_unix_socket_is_listened_on_and_removed() {
 /// A server inside this process, on free ports.
 fn config() -> Config {
     let listen = ListenAddress::Tcp { host: "127.0.0.1".to_owned(), port: 0 };
-    Config { listen: vec![listen], admin: AdminAddress::Off, threads: 1, ..Config::default() }
+    Config {
+        listen: vec![listen],
+        admin: AdminAddress::Off,
+        threads: 1,
+        truth: TruthSetting::None,
+        ..Config::default()
+    }
 }
 
 #[test]

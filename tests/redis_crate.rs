@@ -14,7 +14,18 @@ struct Server {
 impl Server {
     fn start() -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_quotad"))
-            .args(["--listen", "127.0.0.1:0", "--admin", "off", "--log-format", "json", "--threads", "1"])
+            .args([
+                "--listen",
+                "127.0.0.1:0",
+                "--admin",
+                "off",
+                "--truth",
+                "none",
+                "--log-format",
+                "json",
+                "--threads",
+                "1",
+            ])
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -6,6 +6,8 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
+use quotad::clock::Stopwatch;
+
 /// How long anything may take before a test fails: far longer than it takes on the slowest machine.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -20,9 +22,12 @@ pub fn quotad(arguments: &[&str]) -> Command {
 pub const FREE_PORTS: [&str; 8] =
     ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json", "--threads", "2"];
 
+/// What tests of other things than durability add: memory only, so that no two servers meet in one data directory.
+pub const MEMORY_ONLY: [&str; 2] = ["--truth", "none"];
+
 /// The program on free ports, when it may hold only so many files open as `ulimit` with these arguments says.
 pub fn limited(ulimit: &str, arguments: &[&str]) -> Command {
-    let program = quotad(&[&FREE_PORTS[..], arguments].concat());
+    let program = quotad(&[&FREE_PORTS[..], &MEMORY_ONLY, arguments].concat());
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", &format!("ulimit {ulimit} && exec \"$0\" \"$@\"")]).arg(program.get_program());
     shell.args(program.get_args()).env_clear();
@@ -50,7 +55,7 @@ pub struct Running {
 
 impl Running {
     pub fn start(arguments: &[&str]) -> Self {
-        Self::from(quotad(&[&FREE_PORTS[..], arguments].concat()))
+        Self::from(quotad(&[&FREE_PORTS[..], &MEMORY_ONLY, arguments].concat()))
     }
 
     pub fn from(mut program: Command) -> Self {
@@ -77,8 +82,11 @@ impl Running {
 
     /// The next log line that holds `part`.
     pub fn line_with(&self, part: &str) -> String {
+        let begin = Stopwatch::start();
         loop {
-            let line = self.lines.recv_timeout(DEADLINE).expect("the line comes before the deadline");
+            // One deadline over all lines: a server may warn every few seconds.
+            let left = DEADLINE.saturating_sub(Duration::from_nanos(begin.nanos()));
+            let line = self.lines.recv_timeout(left).expect("the line comes before the deadline");
             if line.contains(part) {
                 return line;
             }

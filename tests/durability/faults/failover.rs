@@ -1,0 +1,153 @@
+//! Something in front of Postgres, or Postgres itself, is exchanged for another.
+
+use std::time::Duration;
+
+use super::scene::{SOME_FLUSHES, Scene};
+use crate::cluster::{Cluster, url_at};
+use crate::ledger::Allowed;
+use crate::load::Load;
+use crate::pooler::Pooler;
+use crate::proxy::{Manner, Proxy};
+use crate::random::Random;
+use crate::report::Row;
+use crate::server::Setup;
+use crate::surroundings::{kill_rounds, now_ms, pass, seed, until};
+use crate::truth::Truth;
+
+/// The most between two restarts of PgBouncer.
+const MOST_PAUSE_MS: u64 = 500;
+
+/// What the server may lose when it is killed too: what its outbox did not have yet.
+const MOST_LOST_MS: u64 = 2_000;
+
+/// PgBouncer is killed and started again, again and again.
+pub fn pooler_restarts() -> Row {
+    let cluster = Cluster::start();
+    let mut pooler = Pooler::start(cluster.port());
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let setup = Setup::postgres(&url_at(pooler.port()), directory.path());
+    let mut scene = Scene::behind(setup, Truth::Postgres(cluster.url()));
+    let mut random = Random::new(seed());
+    let rounds = kill_rounds() / 2;
+    let mut row = scene.survive(|_| {
+        for _ in 0..rounds {
+            pass(Duration::from_millis(random.below(MOST_PAUSE_MS)));
+            pooler.kill();
+            pass(Duration::from_millis(random.below(MOST_PAUSE_MS)));
+            pooler.start_again();
+        }
+    });
+    row.rounds = rounds;
+    scene.restart_and_compare();
+    row
+}
+
+/// Two servers, of which the second lacks what the first committed last.
+struct Pair {
+    primary: Cluster,
+    replica: Cluster,
+    proxy: Proxy,
+}
+
+impl Pair {
+    fn start() -> Self {
+        let primary = Cluster::start();
+        let replica = primary.replica();
+        let proxy = Proxy::start(primary.port());
+        Self { primary, replica, proxy }
+    }
+
+    /// Lets the replica receive nothing more; waits until it lacks batches.
+    fn fall_behind(&self) {
+        self.replica.run("ALTER SYSTEM SET primary_conninfo = ''");
+        self.replica.run("SELECT pg_reload_conf()");
+        until("the replica receives nothing", || {
+            self.replica.is_true("SELECT count(*) = 0 FROM pg_stat_wal_receiver").then_some(())
+        });
+        let applied = |cluster: &Cluster| -> u64 {
+            cluster.text("SELECT applied::text FROM owner").parse().expect("it is a number")
+        };
+        let had = applied(&self.replica);
+        until("the replica lacks batches", || (applied(&self.primary) > had + 3).then_some(()));
+    }
+
+    /// The first server is gone, and the second takes its place.
+    fn promote(&self) {
+        self.proxy.set(Manner::Refuse);
+        self.proxy.cut();
+        self.primary.kill();
+        self.replica.run("SELECT pg_promote()");
+        until("the replica writes", || self.replica.is_true("SELECT NOT pg_is_in_recovery()").then_some(()));
+        self.proxy.lead_to(self.replica.port());
+        self.proxy.set(Manner::Pass);
+    }
+
+    fn wait_until_copied(&self) {
+        until("the replica has the table", || {
+            self.replica.is_true("SELECT to_regclass('owner') IS NOT NULL").then_some(())
+        });
+    }
+
+    fn setup(&self, directory: &tempfile::TempDir) -> Setup {
+        Setup::postgres(&url_at(self.proxy.port()), directory.path())
+    }
+}
+
+/// An asynchronous replica is promoted without the last commits, while quotad runs.
+pub fn promoted() -> Row {
+    let pair = Pair::start();
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let mut scene = Scene::behind(pair.setup(&directory), Truth::Postgres(pair.replica.url()));
+    pair.wait_until_copied();
+    let row = scene.survive(|server| {
+        pair.fall_behind();
+        pair.promote();
+        server.line_with("the truth has lost batches");
+    });
+    assert!(scene.server.figure("truth_chain_gaps") > 0);
+    assert_eq!(scene.server.figure("truth_lost_windows"), 0, "the outbox has all of it");
+    scene.restart_and_compare();
+    row
+}
+
+/// As [`promoted`], and the replica lacks the server's whole epoch.
+pub fn promoted_without_epoch() -> Row {
+    let pair = Pair::start();
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let mut scene = Scene::behind(pair.setup(&directory), Truth::Postgres(pair.replica.url()));
+    pair.wait_until_copied();
+    // The primary is read until the replica takes its place.
+    scene.truth = Truth::Postgres(pair.primary.url());
+    let mut row = scene.survive(|_| pair.fall_behind());
+    scene.server.kill();
+    scene.server = scene.setup.start();
+    scene.server.wait_until_loaded();
+    scene.truth = Truth::Postgres(pair.replica.url());
+    row.add(&scene.survive(|server| {
+        pair.promote();
+        server.line_with("the truth was set back behind this server's epoch");
+    }));
+    row.rounds = 1;
+    scene.restart_and_compare();
+    row
+}
+
+/// As [`promoted`], and quotad is killed at the same time: its next start replays its outbox.
+pub fn promoted_and_killed() -> Row {
+    let pair = Pair::start();
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let mut scene = Scene::behind(pair.setup(&directory), Truth::Postgres(pair.replica.url()));
+    pair.wait_until_copied();
+    let load = Load::begin(&mut scene.ledger, scene.server.address());
+    pass(SOME_FLUSHES);
+    pair.fall_behind();
+    let killed_ms = now_ms();
+    scene.server.kill();
+    load.end(&mut scene.ledger);
+    pair.promote();
+    scene.server = scene.setup.start();
+    let stored = scene.truth.read();
+    let row = scene.ledger.settle(&stored, Allowed::Since(killed_ms, MOST_LOST_MS));
+    scene.server.compare(&scene.ledger.names(), &stored);
+    row
+}
