@@ -31,6 +31,9 @@ const LONG_FILE_REASON: &str = "Longer than 500 lines";
 /// Lines of a `mod.rs`: about a screen and a half of declarations. Code lives in named files.
 const MAX_MOD_LINES: usize = 300;
 
+/// Folders whose files others made.
+const NOT_OURS: &[&str] = &["target", "node_modules", ".venv", "artifacts", "corpus", ".git", "quotad-data"];
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -42,7 +45,7 @@ fn rust_files(folder: &str) -> Vec<PathBuf> {
         for entry in fs::read_dir(&folder).into_iter().flatten() {
             let path = entry.expect("the folder can be read").path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-            if path.is_dir() && !["target", "node_modules", ".venv", "artifacts"].contains(&name.as_str()) {
+            if path.is_dir() && !NOT_OURS.contains(&name.as_str()) {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 files.push(path);
@@ -260,4 +263,29 @@ fn top_level_folders_are_the_known_ones() {
             assert!(KNOWN.contains(&name.as_str()), "{name}/ is no top-level folder of this project");
         }
     }
+}
+
+/// A merge that was not finished is told by its marks, which no compiler sees in a page of text.
+#[test]
+fn no_page_or_script_holds_the_marks_of_a_merge() {
+    let mut wrong = Vec::new();
+    let mut folders = vec![root()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("the folder can be read") {
+            let path = entry.expect("the folder can be read").path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if path.is_dir() {
+                if !NOT_OURS.contains(&name) {
+                    folders.push(path);
+                }
+                continue;
+            }
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            let marks = ["<<<<<<< ", ">>>>>>> "];
+            if text.lines().any(|line| marks.iter().any(|mark| line.starts_with(mark))) {
+                wrong.push(relative(&path));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "a merge is not finished in {wrong:?}");
 }
