@@ -213,6 +213,7 @@ impl Table {
         if !more {
             changes.closed = Vec::new();
         }
+        into.reserve(slots.len());
         for slot in slots {
             let entry = self.entry(slot);
             let mark = entry.mark();

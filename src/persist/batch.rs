@@ -1,6 +1,7 @@
 //! A batch: what was changed up to one cut, on its way to the truth.
 
 mod merge;
+mod order;
 
 use super::bytes::{DecodeError, Reader, put_bytes, put_length, put_number, put_sized};
 use super::content::{decode, encode};
@@ -84,7 +85,7 @@ impl Batch {
 
     /// Puts the records in their order; each key must be there once.
     pub fn sort(&mut self) {
-        self.records.sort_unstable_by(|one, other| one.place().cmp(&other.place()));
+        order::sort(&mut self.records);
     }
 
     /// Whether the records are in their order, each key once: what a store relies on.

@@ -117,8 +117,9 @@ impl Flusher {
             self.parts.progress.set_refusal(None);
             tracing::warn!("changes are taken again");
         }
+        let expected = self.parts.engine.queued();
         let Some((generation, seq)) = self.cut(is_last) else { return };
-        let batch = self.collect(generation, seq);
+        let batch = self.collect(generation, seq, expected);
         let rows = count(batch.records.len());
         let stats = Arc::clone(&self.parts.stats);
         stats.batches.add(1);
@@ -185,7 +186,8 @@ impl Flusher {
         }
     }
 
-    fn collect(&self, generation: Generation, seq: u64) -> Batch {
+    /// Makes the batch of a generation, of about as many keys as are `expected`.
+    fn collect(&self, generation: Generation, seq: u64, expected: usize) -> Batch {
         let parts = &self.parts;
         let stopwatch = Stopwatch::start();
         let mut batch = Batch {
@@ -193,6 +195,7 @@ impl Flusher {
             first_seq: seq,
             seq,
             cut_at: parts.clock.now(),
+            records: Vec::with_capacity(expected),
             ..Batch::default()
         };
         let collected = parts.engine.collect(generation, |changes| {

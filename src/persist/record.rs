@@ -5,7 +5,7 @@ use crate::engine::value::Content;
 use crate::quota::State;
 
 /// What became of one key: its whole value, or that it has none any more.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
     /// Its database.
     pub database: u8,
