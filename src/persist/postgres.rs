@@ -5,6 +5,7 @@
 
 mod apply;
 mod error;
+mod fetch;
 mod key;
 mod options;
 mod owner;
@@ -62,6 +63,8 @@ pub struct PostgresStore {
     pool: PgPool,
     /// What every transaction begins with.
     begin: Arc<str>,
+    /// What stands before a text of statements that read.
+    begin_read: String,
 }
 
 impl PostgresStore {
@@ -74,7 +77,7 @@ impl PostgresStore {
             .test_before_acquire(false)
             .after_release(|connection, _| Box::pin(is_alive(connection)))
             .connect_lazy_with(options.connection());
-        Self { pool, begin: options.begin().into() }
+        Self { pool, begin: options.begin().into(), begin_read: options.begin_read() }
     }
 
     /// Closes every connection, after what runs has ended.

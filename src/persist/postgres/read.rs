@@ -1,21 +1,13 @@
-//! Fetching, scanning, counting and pruning in Postgres.
+//! Scanning, counting and pruning in Postgres.
 
 use super::PostgresStore;
 use super::error::{unavailable, unclear};
-use super::key::{indexed, key_of, place};
+use super::key::{key_of, place};
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
-use crate::persist::record::{Record, StoredValue};
+use crate::persist::record::Record;
 use crate::persist::rows::{now_ms, signed, stored_value, unsigned};
 use crate::persist::store::{Page, Pruned, StoreError};
-
-/// The place of each key that lives, and its value.
-const FETCH: &str = "SELECT k.at, e.state, e.expires_at_ms
-    FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY AS k (database, key, at)
-    JOIN entries AS e ON e.database = k.database AND e.key = k.key
-    LEFT JOIN flushed AS f ON f.database = e.database
-    WHERE NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > $3)
-        AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq))";
 
 /// The rows behind a place; only of those that live is the value read.
 const SCAN: &str = "SELECT r.database, r.key, r.long_key,
@@ -47,33 +39,6 @@ const END: (i32, &[u8]) = (256, &[]);
 type ScanColumns = (i32, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>, Option<i64>);
 
 impl PostgresStore {
-    pub(super) async fn fetch_keys(
-        &self,
-        keys: &[MissingKey],
-        now: Timestamp,
-    ) -> Result<Vec<Option<StoredValue>>, StoreError> {
-        let indexed: Vec<_> = keys.iter().map(|key| indexed(&key.key)).collect();
-        let mut transaction = self.begin().await?;
-        let rows: Vec<(i64, Vec<u8>, Option<i64>)> = sqlx::query_as(FETCH)
-            .bind(keys.iter().map(|key| i32::from(key.database)).collect::<Vec<i32>>())
-            .bind(indexed.iter().map(|key| &**key).collect::<Vec<&[u8]>>())
-            .bind(now_ms(now))
-            .persistent(false)
-            .fetch_all(&mut *transaction)
-            .await
-            .map_err(unavailable)?;
-        // Dropped, it is rolled back behind the answer, which then waits for one round trip less.
-        drop(transaction);
-        let mut found = vec![None; keys.len()];
-        for (at, state, expires_at_ms) in rows {
-            // Places are counted from one.
-            let at = usize::try_from(at - 1).expect("the database counts the keys it was given");
-            let key = &keys[at];
-            found[at] = Some(stored_value(key.database.into(), &key.key, &state, expires_at_ms)?);
-        }
-        Ok(found)
-    }
-
     pub(super) async fn scan_page(
         &self,
         after: Option<&MissingKey>,

@@ -1,0 +1,154 @@
+//! Fetching keys from Postgres, in one round trip.
+//!
+//! A client waits for it, so what else every call does (a transaction's beginning and end, having the statement described first) is left out:
+//! the statements are sent as one text, which Postgres runs as one transaction of its own accord. That also holds behind PgBouncer.
+//!
+//! The marks of flushed databases are read behind the rows. A flush between the two kills rows that were just read, as it would a moment
+//! later; the other way round, a row that it killed would be taken for one that lives.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::PostgresStore;
+use super::error::unavailable;
+use super::key::indexed;
+use crate::clock::Timestamp;
+use crate::engine::MissingKey;
+use crate::persist::record::StoredValue;
+use crate::persist::rows::{now_ms, stored_value};
+use crate::persist::store::StoreError;
+
+/// The rows of keys in one database that are not deleted or expired.
+const COLUMNS: &str = "SELECT database, epoch, seq, key, state, expires_at_ms FROM entries";
+
+/// The marks: the first columns of a row.
+const FLUSHED: &str = "SELECT database, epoch, seq FROM flushed";
+
+/// The batch that wrote a row or a mark.
+type Written = (i64, i64);
+
+/// What was found of a key.
+struct Found {
+    written: Written,
+    state: Vec<u8>,
+    expires_at_ms: Option<i64>,
+}
+
+/// All that was answered.
+#[derive(Default)]
+struct Answer {
+    rows: HashMap<(i32, Vec<u8>), Found>,
+    flushed: BTreeMap<i32, Written>,
+}
+
+impl PostgresStore {
+    pub(super) async fn fetch_keys(
+        &self,
+        keys: &[MissingKey],
+        now: Timestamp,
+    ) -> Result<Vec<Option<StoredValue>>, StoreError> {
+        let sql = format!("{}{}", self.begin_read, statements(keys, now));
+        let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&self.pool).await.map_err(unavailable)?;
+        let mut answer = Answer::default();
+        for row in &rows {
+            answer.add(row).map_err(unavailable)?;
+        }
+        keys.iter().map(|key| answer.take(key)).collect()
+    }
+}
+
+impl Answer {
+    fn add(&mut self, row: &PgRow) -> Result<(), sqlx::Error> {
+        let database = row.try_get(0)?;
+        let written = (row.try_get(1)?, row.try_get(2)?);
+        if row.len() == 3 {
+            self.flushed.insert(database, written);
+            return Ok(());
+        }
+        let found = Found { written, state: row.try_get(4)?, expires_at_ms: row.try_get(5)? };
+        self.rows.insert((database, row.try_get(3)?), found);
+        Ok(())
+    }
+
+    /// The value of a key, if it lives.
+    fn take(&self, key: &MissingKey) -> Result<Option<StoredValue>, StoreError> {
+        let database = i32::from(key.database);
+        let Some(found) = self.rows.get(&(database, indexed(&key.key).into_owned())) else { return Ok(None) };
+        if self.flushed.get(&database).is_some_and(|flushed| found.written < *flushed) {
+            return Ok(None);
+        }
+        stored_value(database, &key.key, &found.state, found.expires_at_ms).map(Some)
+    }
+}
+
+/// A statement for each database, then the one for the marks.
+fn statements(keys: &[MissingKey], now: Timestamp) -> String {
+    let mut databases: BTreeMap<u8, Vec<&MissingKey>> = BTreeMap::new();
+    for key in keys {
+        databases.entry(key.database).or_default().push(key);
+    }
+    let mut sql = String::new();
+    for (database, keys) in databases {
+        put_statement(&mut sql, database, &keys, now).expect("a string takes all that is written");
+    }
+    sql + FLUSHED
+}
+
+/// Several keys are looked up one after the other: whatever the planner guesses of a table that has just grown, a list of them would be
+/// a reason to read the whole database. For one key that costs a third more, and its look-up has only one good plan.
+fn put_statement(sql: &mut String, database: u8, keys: &[&MissingKey], now: Timestamp) -> std::fmt::Result {
+    let lives = format!("NOT deleted AND (expires_at_ms IS NULL OR expires_at_ms > {})", now_ms(now));
+    let array = array_of(keys);
+    if keys.len() == 1 {
+        return write!(sql, "{COLUMNS} WHERE database = {database} AND key = ANY ({array}) AND {lives}; ");
+    }
+    write!(
+        sql,
+        "SELECT e.* FROM unnest({array}) AS k (key),
+        LATERAL ({COLUMNS} WHERE database = {database} AND key = k.key AND {lives} LIMIT 1) AS e; "
+    )
+}
+
+/// The keys as a constant, in which each byte is two hexadecimal digits, so that nothing of a key is read as SQL.
+fn array_of(keys: &[&MissingKey]) -> String {
+    let mut array = String::from("$keys${");
+    for (at, key) in keys.iter().enumerate() {
+        array.push_str(if at == 0 { "\"\\\\x" } else { ",\"\\\\x" });
+        for byte in indexed(&key.key).iter() {
+            array.push(digit(byte >> 4));
+            array.push(digit(byte & 0xf));
+        }
+        array.push('"');
+    }
+    array.push_str("}$keys$::bytea[]");
+    array
+}
+
+fn digit(nibble: u8) -> char {
+    char::from_digit(nibble.into(), 16).expect("half a byte is a digit")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_digits_whatever_they_hold() {
+        let key = |database, key: &[u8]| MissingKey { database, key: key.into() };
+        let sql =
+            statements(&[key(3, b"a\x00"), key(0, b"$keys$'\\"), key(3, b"")], Timestamp::from_millis(7));
+        let lives = "NOT deleted AND (expires_at_ms IS NULL OR expires_at_ms > 7)";
+        let one = format!(
+            "{COLUMNS} WHERE database = 0 AND key = ANY ($keys${{\"\\\\x246b65797324275c\"}}$keys$::bytea[]) AND {lives}; "
+        );
+        let several = format!(
+            "SELECT e.* FROM unnest($keys${{\"\\\\x6100\",\"\\\\x\"}}$keys$::bytea[]) AS k (key),
+        LATERAL ({COLUMNS} WHERE database = 3 AND key = k.key AND {lives} LIMIT 1) AS e; "
+        );
+        let expected = one + &several + FLUSHED;
+        assert_eq!(sql, expected);
+    }
+}
