@@ -113,8 +113,10 @@ impl Applier {
                 self.note_applied(batch, &rejected);
                 Step::Done
             }
-            Ok(Applied::Before) => {
-                self.note_applied(batch, &[]);
+            // The answer that told of these rows was lost, so none of them is pinned or counted yet. Counted twice is what a merged batch
+            // refused if it is asked for in its parts, and not at all what was refused once and then taken as part of a larger batch.
+            Ok(Applied::Before { rejected }) => {
+                self.note_applied(batch, &rejected);
                 Step::Done
             }
             Ok(Applied::Gap { applied }) => Step::Gap(applied),

@@ -13,12 +13,13 @@ pub(super) fn continued_by(batch: &Batch) -> RangeInclusive<u64> {
     batch.first_seq - 1..=batch.seq - 1
 }
 
-/// Why the owner row is not changed for `batch`; `None`: it continues the chain.
+/// Why the owner row is not changed for `batch`; `None`: it continues the chain. What was refused of one that was applied before is
+/// for the store to tell, which alone knows it.
 pub(super) fn refusal(row: &OwnerRow, owner: OwnerId, batch: &Batch) -> Option<Applied> {
     if row.epoch != batch.epoch || row.owner != Some(owner) {
         Some(Applied::Fenced)
     } else if row.applied >= batch.seq {
-        Some(Applied::Before)
+        Some(Applied::Before { rejected: Vec::new() })
     } else if !continued_by(batch).contains(&row.applied) {
         Some(Applied::Gap { applied: row.applied })
     } else {

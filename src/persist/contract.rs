@@ -33,6 +33,9 @@ pub(super) trait Harness {
     /// Makes the truth refuse rows with this key.
     async fn refuse_key(&self, key: &[u8]);
 
+    /// Lets the truth take rows with this key again.
+    async fn accept_key(&self, key: &[u8]);
+
     /// Marks the row of this key as one of batch 1,000,000.
     async fn make_newer(&self, key: &[u8]);
 }
@@ -42,7 +45,7 @@ macro_rules! suite {
     ($harness:expr) => {
         $crate::persist::contract::suite!(
             $harness;
-            batches_form_a_chain, a_retry_is_harmless, a_merged_batch_continues_where_its_parts_ended, another_epoch_is_fenced, a_second_owner_is_refused,
+            batches_form_a_chain, a_retry_is_harmless, a_retry_tells_what_was_refused, a_merged_batch_continues_where_its_parts_ended, another_epoch_is_fenced, a_second_owner_is_refused,
             a_lease_is_taken_over_by_its_rules, a_release_frees_the_truth, another_data_set_is_refused,
             epochs_are_told, values_of_every_kind_come_back, deleted_keys_are_gone, a_flush_spares_its_own_batch,
             a_key_of_another_type_stays_one_row, keys_end_when_they_expire, a_refused_row_blocks_nobody,

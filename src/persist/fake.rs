@@ -55,7 +55,8 @@ struct Data {
     rows: BTreeMap<Place, Row>,
     flushed: BTreeMap<u8, (u64, u64)>,
     closed_periods: Vec<ClosedPeriod>,
-    rejected: Vec<RejectedRecord>,
+    /// As the table: of each key the last refusal.
+    rejected: BTreeMap<Place, Refused>,
     data_set: Option<Id>,
     owner: Option<OwnerId>,
     holder: String,
@@ -73,6 +74,12 @@ type Found<'a> = (&'a Place, &'a Row);
 #[derive(Clone)]
 struct Row {
     value: Option<StoredValue>,
+    written: (u64, u64),
+}
+
+#[derive(Clone)]
+struct Refused {
+    reason: String,
     written: (u64, u64),
 }
 
@@ -115,12 +122,6 @@ impl FakeStore {
     #[must_use]
     pub fn closed_periods(&self) -> Vec<ClosedPeriod> {
         self.inner.lock().data.closed_periods.clone()
-    }
-
-    /// Every record that was refused, in order.
-    #[must_use]
-    pub fn rejected(&self) -> Vec<RejectedRecord> {
-        self.inner.lock().data.rejected.clone()
     }
 
     /// Runs `write` on the data, with the next fault.
@@ -217,8 +218,12 @@ impl Data {
     ) -> Result<Applied, StoreError> {
         check(batch)?;
         let row = self.owner_row();
-        if let Some(refusal) = refusal(&row, owner, batch) {
-            return Ok(refusal);
+        match refusal(&row, owner, batch) {
+            None => {}
+            Some(Applied::Before { .. }) => {
+                return Ok(Applied::Before { rejected: self.rejected_since(batch) });
+            }
+            Some(refusal) => return Ok(refusal),
         }
         self.applied = batch.seq;
         let written = (batch.epoch, batch.seq);
@@ -229,6 +234,7 @@ impl Data {
             let place = (*database, key.clone());
             if refused_keys.contains(key) {
                 let reason = "the key is scripted to be refused".to_owned();
+                self.rejected.insert(place, Refused { reason: reason.clone(), written });
                 rejected.push(RejectedRecord { database: *database, key: key.clone(), reason });
             } else if self.rows.get(&place).is_some_and(|row| row.written >= written) {
                 return Err(overtaken(batch, 1));
@@ -236,8 +242,22 @@ impl Data {
                 self.rows.insert(place, Row { value: value.clone(), written });
             }
         }
-        self.rejected.extend(rejected.iter().cloned());
         Ok(Applied::Whole { rejected })
+    }
+
+    /// What was refused from the batch's first number on, and not taken since.
+    fn rejected_since(&self, batch: &Batch) -> Vec<RejectedRecord> {
+        let is_refused = |(place, refused): &(&Place, &Refused)| {
+            let (epoch, seq) = refused.written;
+            let is_taken = self.rows.get(*place).is_some_and(|row| row.written > refused.written);
+            epoch == batch.epoch && seq >= batch.first_seq && !is_taken
+        };
+        let record = |((database, key), refused): (&Place, &Refused)| RejectedRecord {
+            database: *database,
+            key: key.clone(),
+            reason: refused.reason.clone(),
+        };
+        self.rejected.iter().filter(is_refused).map(record).collect()
     }
 
     /// The next rows, and whether these were all.

@@ -185,6 +185,18 @@ pub(super) fn stored_value(
     Ok(StoredValue { content, expiry })
 }
 
+/// What a row of the table of refused ones stands for.
+pub(super) fn rejected_of(
+    database: i32,
+    key: impl Into<Box<[u8]>>,
+    reason: String,
+) -> Result<RejectedRecord, StoreError> {
+    let database = u8::try_from(database).map_err(|_| {
+        StoreError::Damaged(format!("a refused row is of database {database}, which is none"))
+    })?;
+    Ok(RejectedRecord { database, key: key.into(), reason })
+}
+
 /// A number as databases keep it.
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)

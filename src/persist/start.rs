@@ -260,7 +260,7 @@ async fn apply_outbox(parts: &StartParts, name: Name) -> Result<(), StartRefused
         read = batch.seq;
         rows += batch.records.len();
         match patiently(parts, || parts.store.apply(name.owner, &batch)).await? {
-            Applied::Whole { .. } | Applied::Before => {}
+            Applied::Whole { .. } | Applied::Before { .. } => {}
             Applied::Fenced => {
                 return Err(StartRefused(
                     "another server took the truth over while the outbox was being applied".to_owned(),

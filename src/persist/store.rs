@@ -51,7 +51,7 @@ pub trait Store: Send + Sync {
     /// Ends the lease: at a clean stop, with everything applied. Then any claim on the data set is allowed.
     fn release(&self, epoch: u64, owner: OwnerId) -> Answer<'_, Tenure>;
 
-    /// Applies a sorted batch in one transaction, which begins with the owner row.
+    /// Applies a sorted batch in one transaction, which begins with the owner row. Asked again, it tells again what was refused.
     ///
     /// [`StoreError::Damaged`] when a row of the truth is newer than the batch, although the chain says that cannot be; then nothing was
     /// applied.
@@ -219,8 +219,12 @@ pub enum Applied {
         /// The records the database refused; their keys keep what the truth had of them.
         rejected: Vec<RejectedRecord>,
     },
-    /// It was committed before.
-    Before,
+    /// It was committed before, whole or in parts: an answer was lost.
+    Before {
+        /// The records the database refused then and has not taken since, in no order. Among them may be such that were refused behind
+        /// this batch: a merged batch refuses under its last number what any of its parts brought.
+        rejected: Vec<RejectedRecord>,
+    },
     /// Another owns the truth, and nothing was changed.
     Fenced,
     /// The truth lacks the batch before this one, and nothing was changed.

@@ -4,7 +4,9 @@ use super::{Harness, NOON, OWNER, apply, batch, claim, claimed, delete, epoch_of
 use crate::engine::MissingKey;
 use crate::persist::batch::Batch;
 use crate::persist::record::Record;
-use crate::persist::store::{Applied, StoreError};
+use crate::persist::store::{Applied, RejectedRecord, StoreError};
+
+const BEFORE: Applied = Applied::Before { rejected: Vec::new() };
 
 pub(in crate::persist) async fn batches_form_a_chain(harness: &impl Harness) {
     let store = harness.store();
@@ -32,10 +34,62 @@ pub(in crate::persist) async fn a_retry_is_harmless(harness: &impl Harness) {
     let epoch = claimed(store).await;
     let first = batch(epoch, 1, vec![put("a", 1)]);
     apply(store, &first).await;
-    assert_eq!(store.apply(OWNER, &first).await, Ok(Applied::Before));
+    assert_eq!(store.apply(OWNER, &first).await, Ok(BEFORE));
     apply(store, &batch(epoch, 2, vec![put("a", 2)])).await;
-    assert_eq!(store.apply(OWNER, &first).await, Ok(Applied::Before));
+    assert_eq!(store.apply(OWNER, &first).await, Ok(BEFORE));
     assert_eq!(integers(store, &["a"]).await, [Some(2)]);
+}
+
+/// What was refused of a batch is told again, so that whoever lost the answer does not take it for kept.
+pub(in crate::persist) async fn a_retry_tells_what_was_refused(harness: &impl Harness) {
+    let store = harness.store();
+    let epoch = claimed(store).await;
+    let long = "k".repeat(2_000);
+    apply(store, &batch(epoch, 1, vec![put("a", 1), put("b", 1), put("c", 1), put(&long, 1)])).await;
+    for refused in ["b", &long] {
+        harness.refuse_key(refused.as_bytes()).await;
+    }
+    let second = batch(epoch, 2, vec![put("a", 2), put("b", 2), put(&long, 2)]);
+    let Ok(Applied::Whole { rejected }) = store.apply(OWNER, &second).await else {
+        panic!("bad rows block the batch")
+    };
+    assert_eq!(keys(&rejected), ["b", &long]);
+    let again = async |batch: &Batch| match store.apply(OWNER, batch).await {
+        Ok(Applied::Before { mut rejected }) => {
+            rejected.sort_by(|one, other| one.key.cmp(&other.key));
+            rejected
+        }
+        other => panic!("a retry answers {other:?}"),
+    };
+    assert_eq!(again(&second).await, rejected);
+    // As a part of what is sent next, whether that was applied or not.
+    let third = batch(epoch, 3, vec![put("c", 3)]);
+    apply(store, &third).await;
+    assert_eq!(again(&second.clone().merge(third.clone())).await, rejected);
+    assert_eq!(again(&third).await, []);
+    // A merged batch refuses under its own number, and so for each of its parts.
+    let parts = [batch(epoch, 4, vec![put("b", 4)]), batch(epoch, 5, vec![put("c", 5)])];
+    let merged = Batch::merge_all(parts.clone()).unwrap();
+    assert!(
+        matches!(store.apply(OWNER, &merged).await, Ok(Applied::Whole { rejected }) if keys(&rejected) == ["b"])
+    );
+    for batch in [&merged, &parts[0], &parts[1]] {
+        assert_eq!(keys(&again(batch).await), ["b"]);
+    }
+    // What is taken in the end is no longer refused.
+    harness.accept_key(b"b").await;
+    apply(store, &batch(epoch, 6, vec![put("b", 6)])).await;
+    assert_eq!(again(&merged).await, []);
+    assert_eq!(keys(&again(&second).await), [&*long]);
+    assert_eq!(integers(store, &["a", "b", "c", &long]).await, [Some(2), Some(6), Some(5), Some(1)]);
+    // Another epoch's numbers are others.
+    let next = epoch_of(store, &claim(OWNER)).await.epoch;
+    apply(store, &batch(next, 7, Vec::new())).await;
+    assert_eq!(again(&batch(next, 7, Vec::new())).await, []);
+}
+
+fn keys(rejected: &[RejectedRecord]) -> Vec<&str> {
+    rejected.iter().map(|record| std::str::from_utf8(&record.key).unwrap()).collect()
 }
 
 pub(in crate::persist) async fn a_merged_batch_continues_where_its_parts_ended(harness: &impl Harness) {
@@ -57,7 +111,7 @@ pub(in crate::persist) async fn a_merged_batch_continues_where_its_parts_ended(h
     assert_eq!(integers(store, &["a"]).await, [Some(2)]);
     apply(store, &merged(0)).await;
     for again in [merged(0), merged(1), merged(2), parts[0].clone()] {
-        assert_eq!(store.apply(OWNER, &again).await, Ok(Applied::Before));
+        assert_eq!(store.apply(OWNER, &again).await, Ok(BEFORE));
     }
     assert_eq!(integers(store, &["a", "b", "c", "e"]).await, [Some(4), Some(3), None, None]);
     let found = store.fetch(&[MissingKey { database: 1, ..key("d") }], NOON).await.unwrap();

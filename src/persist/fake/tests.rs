@@ -18,6 +18,10 @@ impl Harness for FakeStore {
         FakeStore::refuse_key(self, key);
     }
 
+    async fn accept_key(&self, key: &[u8]) {
+        self.inner.lock().refused_keys.retain(|refused| **refused != *key);
+    }
+
     async fn make_newer(&self, key: &[u8]) {
         let mut inner = self.inner.lock();
         inner.data.rows.get_mut(&(0, key.into())).unwrap().written.1 = 1_000_000;
@@ -35,7 +39,7 @@ async fn a_scripted_fault_happens_once() {
     assert!(matches!(store.apply(OWNER, &first).await, Err(StoreError::Unavailable(_))));
     assert_eq!(store.owner().await.unwrap().applied, 0);
     assert!(matches!(store.apply(OWNER, &first).await, Err(StoreError::Unclear(_))));
-    assert_eq!(store.apply(OWNER, &first).await, Ok(Applied::Before));
+    assert_eq!(store.apply(OWNER, &first).await, Ok(Applied::Before { rejected: Vec::new() }));
 }
 
 #[tokio::test]

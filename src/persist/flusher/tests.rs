@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use super::*;
 use crate::clock::ManualClock;
 use crate::engine::value::Content;
-use crate::engine::{Expiry, MissingKey};
+use crate::engine::{Eviction, Expiry, MissingKey, Need};
 use crate::metrics::Seldom;
 use crate::persist::applier::Applier;
 use crate::persist::contract::{NOON, OWNER};
@@ -298,4 +298,34 @@ fn a_refused_row_keeps_its_entry_and_blocks_nobody() {
         assert_eq!(half.parts.stats.rejected_rows.value(), 2);
         half.crash().await;
     });
+}
+
+#[test]
+fn a_refused_row_keeps_its_entry_where_the_answer_to_the_commit_was_lost() {
+    // The second batch goes by itself, or is merged with the first one, which is then a part of it.
+    for batches in [1, 2] {
+        runtime().block_on(async {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Arc::new(FakeStore::new());
+            store.refuse_key(&[3]);
+            let mut half = Half::start(folder.path(), &store).await;
+            store.script(&[Fault::AfterCommit; 2]);
+            half.put(3, 1);
+            for value in 1..=batches {
+                half.put(2, value);
+                half.flush();
+            }
+            half.until_applied().await;
+            let engine = &half.parts.engine;
+            for random in 0..1_000 {
+                let need = Need { bytes: usize::MAX, entries: usize::MAX };
+                engine.evict(Eviction::AllKeysLru, need, random, NOON);
+            }
+            let is_there = |key: u8| engine.peek(0, &[key], NOON, |_| ()).is_ok_and(|found| found.is_some());
+            assert!(!is_there(2), "what the truth has leaves memory");
+            assert!(is_there(3), "what the truth refused is nowhere else");
+            assert_eq!(half.parts.stats.rejected_rows.value(), 1);
+            half.crash().await;
+        });
+    }
 }

@@ -10,7 +10,7 @@ use super::key::{indexed, long};
 use super::owner::read_owner;
 use crate::persist::batch::Batch;
 use crate::persist::chain::{check, continued_by, refusal_of_found};
-use crate::persist::rows::{closed_rows_of, signed, subject_of};
+use crate::persist::rows::{closed_rows_of, rejected_of, signed, subject_of};
 use crate::persist::store::{Applied, OwnerId, RejectedRecord, StoreError};
 
 /// Closed periods in one statement.
@@ -40,6 +40,11 @@ const REJECT: &str =
     ON CONFLICT (database, key) DO UPDATE SET reason = excluded.reason, rejected_at = excluded.rejected_at,
         epoch = excluded.epoch, seq = excluded.seq";
 
+/// What was refused under this number or a later one, and is not in the truth in a state from behind that.
+const REJECTED: &str = "SELECT r.database, r.key, r.long_key, r.reason FROM rejected AS r
+    WHERE r.epoch = $1 AND r.seq >= $2 AND NOT EXISTS (SELECT 1 FROM entries AS e
+        WHERE e.database = r.database AND e.key = r.key AND (e.epoch, e.seq) > (r.epoch, r.seq))";
+
 /// Rows are found by the primary key one by one, whatever the planner guesses of a batch and of a table that has just grown: a plan that
 /// reads the whole table, or is compiled first, would take as long as a thousand batches.
 const FIND_BY_KEY: &str =
@@ -67,8 +72,12 @@ impl PostgresStore {
         let moved = begin.execute(&mut *transaction).await.map_err(unavailable)?;
         if moved.rows_affected() == 0 {
             let row = read_owner(&mut transaction).await?;
+            let mut refusal = refusal_of_found(&row, owner, batch)?;
+            if let Applied::Before { rejected } = &mut refusal {
+                *rejected = read_rejected(&mut transaction, batch).await?;
+            }
             transaction.rollback().await.map_err(unavailable)?;
-            return refusal_of_found(&row, owner, batch);
+            return Ok(refusal);
         }
         put_closed_periods(&mut transaction, batch).await?;
         put_flushes(&mut transaction, batch).await?;
@@ -135,4 +144,17 @@ async fn put_rejected(
             .map_err(unavailable)?;
     }
     Ok(())
+}
+
+/// What was refused of a batch that was committed before.
+async fn read_rejected(
+    connection: &mut PgConnection,
+    batch: &Batch,
+) -> Result<Vec<RejectedRecord>, StoreError> {
+    let rejected = sqlx::query_as(REJECTED).bind(signed(batch.epoch)).bind(signed(batch.first_seq));
+    let rows: Vec<(i32, Vec<u8>, Option<Vec<u8>>, String)> =
+        rejected.persistent(false).fetch_all(connection).await.map_err(unavailable)?;
+    rows.into_iter()
+        .map(|(database, key, long, reason)| rejected_of(database, long.unwrap_or(key), reason))
+        .collect()
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::Executor;
 
+use super::key::indexed;
 use super::*;
 use crate::persist::batch::ClosedPeriod;
 use crate::persist::contract::{self, Harness, NOON, OWNER, batch, claimed, limit, put, record, used};
@@ -63,6 +64,12 @@ fn literal(bytes: &[u8]) -> String {
     format!("'\\x{digits}'::bytea")
 }
 
+/// Postgres cuts names at 63 bytes.
+fn constraint_of(key: &[u8]) -> String {
+    let beginning: String = key.iter().take(20).map(|byte| format!("{byte:02x}")).collect();
+    format!("refused_{beginning}")
+}
+
 impl Harness for Fixture {
     fn store(&self) -> &dyn Store {
         &self.store
@@ -73,10 +80,12 @@ impl Harness for Fixture {
     }
 
     async fn refuse_key(&self, key: &[u8]) {
-        let name: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        let key = literal(key);
-        let sql = format!("ALTER TABLE entries ADD CONSTRAINT refused_{name} CHECK (key <> {key}) NOT VALID");
-        self.run(sql).await;
+        let (name, key) = (constraint_of(key), literal(&indexed(key)));
+        self.run(format!("ALTER TABLE entries ADD CONSTRAINT {name} CHECK (key <> {key}) NOT VALID")).await;
+    }
+
+    async fn accept_key(&self, key: &[u8]) {
+        self.run(format!("ALTER TABLE entries DROP CONSTRAINT {}", constraint_of(key))).await;
     }
 
     async fn make_newer(&self, key: &[u8]) {

@@ -10,7 +10,7 @@ use super::error::{refusal_of_row, unavailable, unclear};
 use super::owner::read_owner;
 use crate::persist::batch::Batch;
 use crate::persist::chain::{check, continued_by, overtaken, refusal_of_found};
-use crate::persist::rows::{Row, Rows, closed_rows_of, signed, subject_of};
+use crate::persist::rows::{Row, Rows, closed_rows_of, rejected_of, signed, subject_of};
 use crate::persist::store::{Applied, OwnerId, RejectedRecord, StoreError};
 
 /// Rows in one statement: more gain nothing, and fewer are tried again where one is refused.
@@ -32,6 +32,11 @@ const REJECT: &str = "INSERT INTO rejected (database, key, subject, reason, reje
     VALUES (?, ?, ?, ?, CAST(unixepoch('subsec') * 1000 AS INTEGER), ?, ?)
     ON CONFLICT (database, key) DO UPDATE SET reason = excluded.reason, rejected_at_ms = excluded.rejected_at_ms,
         epoch = excluded.epoch, seq = excluded.seq";
+
+/// What was refused under this number or a later one, and is not in the truth in a state from behind that.
+const REJECTED: &str = "SELECT r.database, r.key, r.reason FROM rejected AS r
+    WHERE r.epoch = ? AND r.seq >= ? AND NOT EXISTS (SELECT 1 FROM entries AS e
+        WHERE e.database = r.database AND e.key = r.key AND (e.epoch, e.seq) > (r.epoch, r.seq))";
 
 /// The statement for a whole chunk, which is prepared once.
 static UPSERT_CHUNK: LazyLock<Arc<str>> = LazyLock::new(|| upsert(CHUNK_ROWS).into());
@@ -74,8 +79,12 @@ impl SqliteStore {
             .map_err(unavailable)?;
         if moved.rows_affected() == 0 {
             let row = read_owner(&mut *transaction).await?;
+            let mut refusal = refusal_of_found(&row, owner, batch)?;
+            if let Applied::Before { rejected } = &mut refusal {
+                *rejected = read_rejected(&mut transaction, batch).await?;
+            }
             transaction.rollback().await.map_err(unavailable)?;
-            return refusal_of_found(&row, owner, batch);
+            return Ok(refusal);
         }
         put_closed_periods(&mut transaction, batch).await?;
         for &database in &batch.flushed_databases {
@@ -197,4 +206,18 @@ async fn put_rejected(
             .map_err(unavailable)?;
     }
     Ok(())
+}
+
+/// What was refused of a batch that was committed before.
+async fn read_rejected(
+    connection: &mut SqliteConnection,
+    batch: &Batch,
+) -> Result<Vec<RejectedRecord>, StoreError> {
+    let rows: Vec<(i32, Vec<u8>, String)> = sqlx::query_as(REJECTED)
+        .bind(signed(batch.epoch))
+        .bind(signed(batch.first_seq))
+        .fetch_all(connection)
+        .await
+        .map_err(unavailable)?;
+    rows.into_iter().map(|(database, key, reason)| rejected_of(database, key, reason)).collect()
 }

@@ -52,6 +52,10 @@ impl Harness for Fixture {
         sqlx::query("INSERT INTO refused VALUES (?)").bind(key).execute(&self.store.writer).await.unwrap();
     }
 
+    async fn accept_key(&self, key: &[u8]) {
+        sqlx::query("DELETE FROM refused WHERE key = ?").bind(key).execute(&self.store.writer).await.unwrap();
+    }
+
     async fn make_newer(&self, key: &[u8]) {
         let newer = sqlx::query("UPDATE entries SET seq = 1000000 WHERE key = ?").bind(key);
         newer.execute(&self.store.writer).await.unwrap();
