@@ -63,6 +63,9 @@ fn begin_of(batch: &Batch, owner: OwnerId) -> String {
     )
 }
 
+/// Database, key in the index, long key, reason.
+type RejectedColumns = (i32, Vec<u8>, Option<Vec<u8>>, String);
+
 impl PostgresStore {
     pub(super) async fn apply_batch(&self, owner: OwnerId, batch: &Batch) -> Result<Applied, StoreError> {
         check(batch)?;
@@ -152,7 +155,7 @@ async fn read_rejected(
     batch: &Batch,
 ) -> Result<Vec<RejectedRecord>, StoreError> {
     let rejected = sqlx::query_as(REJECTED).bind(signed(batch.epoch)).bind(signed(batch.first_seq));
-    let rows: Vec<(i32, Vec<u8>, Option<Vec<u8>>, String)> =
+    let rows: Vec<RejectedColumns> =
         rejected.persistent(false).fetch_all(connection).await.map_err(unavailable)?;
     rows.into_iter()
         .map(|(database, key, long, reason)| rejected_of(database, long.unwrap_or(key), reason))
