@@ -45,6 +45,9 @@ pub(super) struct Found {
 /// Reads all of an outbox, and removes what is none of it.
 pub(super) fn open(folder: &Folder) -> Result<Found, OutboxError> {
     let names = folder.disk.list(&folder.path).map_err(failed("listed", &folder.path))?;
+    // What a process before made, renamed and removed here is on the disk in any part. Of its removals a crash could undo one, and not
+    // a later one of its own or of this process; and what it removed last, and this one does not see, could come back.
+    folder.sync()?;
     let names: Vec<_> = names.iter().filter_map(|name| SegmentName::parse(name)).collect();
     let next_number = names.iter().map(|(name, _)| name.number + 1).max().unwrap_or(0);
     let is_finished = |(_, is_finished): &(SegmentName, bool)| *is_finished;
@@ -151,13 +154,11 @@ fn cut(folder: &Folder, name: SegmentName, end: u64) -> Result<(), OutboxError> 
     Ok(file.sync().map_err(failed("synced to the disk", &path))?)
 }
 
-/// Removes files whose batches are in others, or nowhere.
+/// Removes files whose batches are in others, whose names are on the disk, or nowhere.
 fn remove(folder: &Folder, gone: &[PathBuf]) -> Result<(), OutboxError> {
     if gone.is_empty() {
         return Ok(());
     }
-    // The others' names first: they may be as new as the process that was to remove these.
-    folder.sync()?;
     for path in gone {
         remove_if_there(&*folder.disk, path).map_err(failed("removed", path))?;
     }

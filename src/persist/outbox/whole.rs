@@ -18,8 +18,14 @@ const REMOVING: &str = "removing-";
 pub(super) fn find(directory: &DataDirectory) -> Result<Vec<Name>, OutboxError> {
     let (disk, path) = (directory.disk(), directory.path());
     let names = disk.list(path).map_err(failed("listed", path))?;
-    for name in names.iter().filter(|name| name.strip_prefix(REMOVING).and_then(Name::parse).is_some()) {
-        let left = path.join(name);
+    let is_left = |name: &&String| name.strip_prefix(REMOVING).and_then(Name::parse).is_some();
+    let left: Vec<_> = names.iter().filter(is_left).map(|name| path.join(name)).collect();
+    if !left.is_empty() {
+        // The process that renamed it may have been killed before it had brought the name to the disk; a crash could then give it its
+        // old name back without what is removed here.
+        sync_directory(&*disk, path)?;
+    }
+    for left in left {
         disk.remove_directory(&left).map_err(failed("removed", &left))?;
     }
     let mut found: Vec<_> = names.iter().filter_map(|name| Name::parse(name)).collect();

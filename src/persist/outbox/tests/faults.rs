@@ -194,6 +194,27 @@ fn a_crash_while_it_is_removed_leaves_it_whole_or_not_at_all() {
     }
 }
 
+/// A process is killed while it removes an outbox, and the system crashes while the one after it removes the rest.
+#[test]
+fn a_crash_after_a_kill_while_it_is_removed_leaves_it_whole_or_not_at_all() {
+    for (kill, crash) in (0..12).flat_map(|kill| (0..12).map(move |crash| (kill, crash))) {
+        for seed in 0..20 {
+            let disk = FaultyDisk::new();
+            let directory = directory(&disk);
+            fill(&mut created(&disk), 1..=20);
+            disk.crash_in(kill, seed % 2 == 0);
+            let _ = Outbox::remove(&directory, NAME);
+            disk.kill();
+            disk.crash_in(crash, seed % 2 == 0);
+            let _ = Outbox::find(&directory);
+            disk.crash(&mut Chance(seed));
+            for name in Outbox::find(&directory).unwrap() {
+                assert_eq!(ranges(&Outbox::open(&directory, name, LIMITS).unwrap().0, 0), singles(1..=20));
+            }
+        }
+    }
+}
+
 /// Where the disk took nothing for a while and the truth everything, the outbox goes on behind the gap.
 #[test]
 fn a_cleared_outbox_takes_any_next_batch() {
