@@ -231,7 +231,12 @@ impl Outbox {
     /// # Errors
     /// [`OutboxError::Disk`] where a file cannot be removed; the next call tries again.
     pub fn applied(&mut self, seq: u64, now: Timestamp) -> Result<(), OutboxError> {
-        let outlived = self.catalog.lock().applied(seq, now, &self.limits);
+        let mut limits = self.limits;
+        if self.repeats_last {
+            // A crash may yet take the last batch that was found, and then the one before it has to tell which number is next.
+            (limits.window_bytes, limits.window_micros) = (u64::MAX, u64::MAX);
+        }
+        let outlived = self.catalog.lock().applied(seq, now, &limits);
         self.removals.extend(outlived.into_iter().map(|segment| vec![self.folder.path_of(segment)]));
         self.remove_files()
     }
@@ -268,6 +273,10 @@ impl Outbox {
     /// # Errors
     /// [`OutboxError::Disk`] where it cannot be read.
     pub fn compaction(&mut self) -> Result<Option<Compaction>, OutboxError> {
+        if self.repeats_last {
+            // A file before the last batch that was found may be the only one that has it for good.
+            return Ok(None);
+        }
         let catalog = self.catalog.lock();
         let waiting = || catalog.waiting();
         let bytes: u64 = waiting().map(|segment| segment.end).sum();

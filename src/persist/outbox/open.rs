@@ -63,8 +63,8 @@ pub(super) fn open(folder: &Folder) -> Result<Found, OutboxError> {
     gone.extend(dropped.iter().map(|scan| folder.path_of(scan.name)));
     let last_seq = kept.last().map(|(_, segment)| segment.seq);
     let opening = Opening { torn: torn(folder, &kept, &dropped, last_seq), removed: gone.len() };
-    if let Some((Scan { name, torn: Some(torn), .. }, _)) = kept.last() {
-        cut(folder, *name, torn.offset)?;
+    if let Some((scan, _)) = kept.last() {
+        settle(folder, scan)?;
     }
     remove(folder, &gone)?;
     Ok(Found { segments: kept.into_iter().map(|(_, segment)| segment).collect(), next_number, opening })
@@ -147,14 +147,18 @@ fn torn(folder: &Folder, kept: &[(Scan, Segment)], dropped: &[Scan], last_seq: O
     last.into_iter().chain(behind).filter_map(tail).collect()
 }
 
-fn cut(folder: &Folder, name: SegmentName, end: u64) -> Result<(), OutboxError> {
-    let path = folder.path_of(name);
-    let file = folder.open(name)?;
-    file.truncate(end).map_err(failed("cut", &path))?;
+/// Brings the last file to the disk, without what is torn off: the process that wrote it may have been killed before it did, and other
+/// files with the same batch are about to be removed.
+fn settle(folder: &Folder, last: &Scan) -> Result<(), OutboxError> {
+    let path = folder.path_of(last.name);
+    let file = folder.open(last.name)?;
+    if let Some(torn) = &last.torn {
+        file.truncate(torn.offset).map_err(failed("cut", &path))?;
+    }
     Ok(file.sync().map_err(failed("synced to the disk", &path))?)
 }
 
-/// Removes files whose batches are in others, whose names are on the disk, or nowhere.
+/// Removes files whose batches are in others, which are on the disk, or nowhere.
 fn remove(folder: &Folder, gone: &[PathBuf]) -> Result<(), OutboxError> {
     if gone.is_empty() {
         return Ok(());

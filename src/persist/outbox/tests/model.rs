@@ -17,6 +17,7 @@ fn append() -> impl Strategy<Value = Step> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    let crash = prop::option::of((0_u64..12, any::<bool>()));
     prop_oneof![
         20 => append(),
         4 => (0_usize..8, 0_u64..8).prop_map(|(batches, seconds)| Step::Applied { batches, seconds }),
@@ -29,11 +30,13 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Heal),
         2 => (0_u64..12, any::<bool>()).prop_map(|(ahead, is_done)| Step::CrashIn { ahead, is_done }),
         1 => Just(Step::Kill),
+        2 => (0_u64..12, any::<bool>(), crash).prop_map(|(ahead, is_done, crash)| Step::KillIn { ahead, is_done, crash }),
     ]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    // More with PROPTEST_CASES.
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(512), ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_fails_every_batch_is_there(
@@ -65,34 +68,45 @@ fn history() -> Vec<Step> {
 }
 
 /// Runs the history with something happening at one of the disk's steps; answers how many steps the disk made.
-fn run(seed: u64, happens: Option<&Step>) -> u64 {
+fn run(seed: u64, happens: &[Step]) -> u64 {
     let mut world = World::new(seed);
     let before = world.disk.steps();
-    if let Some(step) = happens {
+    for step in happens.iter().chain(&history()) {
         world.run(step);
-    }
-    for step in history() {
-        world.run(&step);
     }
     world.disk.steps() - before
 }
 
 #[test]
 fn a_crash_at_any_step_is_harmless() {
-    let steps = run(0, None);
+    let steps = run(0, &[]);
     assert!(steps > 60, "{steps}");
     for ahead in 0..steps {
         for seed in 0..12 {
-            run(seed, Some(&Step::CrashIn { ahead, is_done: seed % 2 == 0 }));
+            run(seed, &[Step::CrashIn { ahead, is_done: seed % 2 == 0 }]);
+        }
+    }
+}
+
+/// What a process left to the system when it was killed is not on the disk: the one after it may not build on that.
+#[test]
+fn a_crash_after_a_kill_at_any_step_is_harmless() {
+    let steps = run(0, &[]);
+    for ahead in 0..steps {
+        for behind in 0..20 {
+            for seed in 0..6 {
+                let crash = Some((behind, seed % 2 == 0));
+                run(seed, &[Step::KillIn { ahead, is_done: seed % 3 == 0, crash }]);
+            }
         }
     }
 }
 
 #[test]
 fn an_error_at_any_step_is_harmless() {
-    for ahead in 0..run(0, None) {
+    for ahead in 0..run(0, &[]) {
         for fault in [Fault::Before, Fault::After, Fault::Short(40)] {
-            run(0, Some(&Step::Fail { ahead, fault }));
+            run(0, &[Step::Fail { ahead, fault }]);
         }
     }
 }

@@ -26,8 +26,18 @@ pub(super) enum Step {
     Heal,
     /// Lets the system crash at a later call of the disk.
     CrashIn { ahead: u64, is_done: bool },
-    /// Lets the process end now; its files stay as they were read.
+    /// Lets the process end now; its files stay as they were read until the system crashes.
     Kill,
+    /// Lets the process end at a later call of the disk, and perhaps the system crash so many calls behind that.
+    KillIn { ahead: u64, is_done: bool, crash: Option<(u64, bool)> },
+}
+
+/// What ends at some call of the disk.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// The process, and perhaps the system so many calls later.
+    Process(Option<(u64, bool)>),
+    System,
 }
 
 /// A batch that was appended.
@@ -42,13 +52,15 @@ pub(super) struct World {
     chance: Chance,
     directory: DataDirectory,
     outbox: Option<Outbox>,
+    /// What ends at a later call of the disk.
+    end: End,
     compaction: Option<Compaction>,
     compacted: Option<Compacted>,
     /// What the outbox shows.
     there: Vec<Appended>,
     /// How many of them no crash may take.
     safe: usize,
-    /// What was tried behind them since the outbox was opened, without success.
+    /// What was tried behind those, by any process, without success.
     tried: Vec<Appended>,
     applied: u64,
     now: u64,
@@ -63,6 +75,7 @@ impl World {
             outbox: Some(created(&disk)),
             disk,
             chance: Chance(seed),
+            end: End::System,
             compaction: None,
             compacted: None,
             there: Vec::new(),
@@ -79,17 +92,16 @@ impl World {
             Step::Fail { ahead, fault } => self.disk.fail(*ahead, *fault),
             Step::Fill { room } => self.disk.limit_room(*room),
             Step::Heal => self.disk.heal(),
-            Step::CrashIn { ahead, is_done } => self.disk.crash_in(*ahead, *is_done),
+            Step::CrashIn { ahead, is_done } => self.end_in(End::System, (*ahead, *is_done)),
+            Step::KillIn { ahead, is_done, crash } => self.end_in(End::Process(*crash), (*ahead, *is_done)),
             Step::Kill => {
+                self.end = End::Process(None);
                 self.disk.stop();
-                self.forget();
-                self.disk.kill();
-                self.open();
             }
             step => self.use_outbox(step),
         }
-        if self.disk.is_crashed() {
-            self.crash();
+        while self.disk.is_crashed() {
+            self.end();
         }
         self.check();
     }
@@ -99,7 +111,8 @@ impl World {
         match step {
             Step::Append { keys, flushes, numbers, is_retry } => {
                 let first_seq = self.there.last().map_or(1, |last| last.batch.seq + 1);
-                let again = self.tried.last().filter(|_| *is_retry).cloned();
+                let is_next = |tried: &&Appended| *is_retry && tried.first_seq == first_seq;
+                let again = self.tried.last().filter(is_next).cloned();
                 let appended = again.unwrap_or_else(|| {
                     self.made += 1;
                     let batch = batch_of(first_seq + numbers - 1, keys, *flushes, self.made);
@@ -154,10 +167,26 @@ impl World {
         self.compacted = None;
     }
 
-    fn crash(&mut self) {
+    fn end_in(&mut self, end: End, (ahead, is_done): (u64, bool)) {
+        self.end = end;
+        self.disk.crash_in(ahead, is_done);
+    }
+
+    /// The process has ended, or the system has crashed.
+    fn end(&mut self) {
         self.forget();
-        self.disk.heal();
-        self.disk.crash(&mut self.chance);
+        match std::mem::replace(&mut self.end, End::System) {
+            End::Process(crash) => {
+                self.disk.kill();
+                if let Some(crash) = crash {
+                    self.end_in(End::System, crash);
+                }
+            }
+            End::System => {
+                self.disk.heal();
+                self.disk.crash(&mut self.chance);
+            }
+        }
         self.open();
     }
 
@@ -177,13 +206,15 @@ impl World {
         let last_seq = outbox.last_seq().unwrap_or(0);
         let safe = self.there[..self.safe].last().map_or(0, |last| last.batch.seq);
         assert!(last_seq >= safe, "batch {safe} was acknowledged, and {last_seq} is the last one\n{self}");
-        self.there.retain(|one| one.batch.seq <= last_seq);
-        if self.there.last().map_or(0, |last| last.batch.seq) < last_seq {
-            let read = outbox.read_after(last_seq - 1).next().unwrap().unwrap().batch;
-            let tried = self.tried.iter().find(|tried| tried.batch == read);
-            self.there.push(tried.unwrap_or_else(|| panic!("{read:?} was never appended\n{self}")).clone());
+        self.there.truncate(self.safe);
+        if safe < last_seq {
+            for stored in outbox.read_after(safe) {
+                let read = stored.unwrap().batch;
+                let tried = self.tried.iter().find(|tried| tried.batch == read);
+                self.there
+                    .push(tried.unwrap_or_else(|| panic!("{read:?} was never appended\n{self}")).clone());
+            }
         }
-        self.tried.clear();
         let _ = outbox.applied(self.applied, super::seconds(self.now));
         self.outbox = Some(outbox);
     }
