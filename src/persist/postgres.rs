@@ -41,6 +41,9 @@ const MIGRATION_LOCK: i64 = 0x7175_6f74_6164;
 /// How long to wait for a connection, also to a server that is not there; then the flush is tried again.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long a server that gave no connection may take to say why.
+const DIAGNOSIS_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How long a call of few rows may take altogether: a server that was stopped, or a connection that a firewall has forgotten, gives no
 /// answer for as long as anybody waits. Longer than the waits for locks that Postgres ends itself.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -86,7 +89,23 @@ impl PostgresStore {
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        self.pool.begin_with(AssertSqlSafe(Arc::clone(&self.begin))).await.map_err(unavailable)
+        match self.pool.begin_with(AssertSqlSafe(Arc::clone(&self.begin))).await {
+            Err(sqlx::Error::PoolTimedOut) => Err(self.without_connection().await),
+            begun => begun.map_err(unavailable),
+        }
+    }
+
+    /// Why the pool gave no connection in time. It tries a full server again and again and keeps to itself what that said, so it is asked.
+    async fn without_connection(&self) -> StoreError {
+        let options = self.pool.connect_options();
+        match tokio::time::timeout(DIAGNOSIS_TIMEOUT, PgConnection::connect_with(&options)).await {
+            Ok(Ok(_)) => StoreError::Unavailable(format!(
+                "all {CONNECTIONS} connections to Postgres were in use for {} s: it answers, but too slowly",
+                ACQUIRE_TIMEOUT.as_secs()
+            )),
+            Ok(Err(error)) => unavailable(error),
+            Err(_) => unavailable(sqlx::Error::PoolTimedOut),
+        }
     }
 
     async fn migrations(&self, dry_run: bool) -> Result<Vec<String>, StoreError> {

@@ -10,7 +10,6 @@ mod driver;
 mod faults;
 mod ledger;
 mod load;
-mod pooler;
 mod proxy;
 mod random;
 mod report;
@@ -20,6 +19,8 @@ mod surroundings;
 mod truth;
 mod values;
 
+#[path = "../support/pooler.rs"]
+mod pooler;
 #[path = "../support/postgres.rs"]
 mod postgres;
 #[path = "../support/program.rs"]

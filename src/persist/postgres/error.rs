@@ -1,9 +1,14 @@
 //! What Postgres's errors mean for who asked.
 
+use std::io;
+
 use sqlx::Error;
 
-use super::ACQUIRE_TIMEOUT;
+use super::{ACQUIRE_TIMEOUT, CONNECTIONS};
 use crate::persist::store::StoreError;
+
+/// The state of a connection that is refused since there are too many, of the server, the database or the role.
+const TOO_MANY_CONNECTIONS: &str = "53300";
 
 /// The SQLSTATE (postgresql.org/docs/current/errcodes-appendix.html).
 fn state_of(error: &Error) -> Option<String> {
@@ -18,13 +23,28 @@ pub(super) fn refusal_of_rows(error: &Error) -> Option<String> {
     refused.then(|| format!("{error} ({state})"))
 }
 
+/// What the certificates of a server, or of its authority, are wrong in; `None` where they are not the reason. The library that checks
+/// them tells by its words alone.
+fn refusal_of_tls(error: &io::Error) -> Option<StoreError> {
+    let reason = error.to_string();
+    let wrong = reason.strip_prefix("invalid peer certificate: ")?;
+    Some(StoreError::Denied(format!(
+        "the server's certificate is not accepted ({wrong}): sslrootcert in the address has to name the file of the authority that signed \
+         it, and the host has to be a name that it is for"
+    )))
+}
+
 /// An error before the commit: nothing was changed.
-#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
 pub(super) fn unavailable(error: Error) -> StoreError {
     let reason = error.to_string();
     let Some(state) = state_of(&error) else {
         return match error {
             Error::Configuration(_) | Error::Tls(_) => StoreError::Denied(reason),
+            // That may be the socket of a server that is stopped just now.
+            Error::Io(error) if error.kind() == io::ErrorKind::NotFound => StoreError::Unavailable(format!(
+                "{reason}: the address names a socket, or a file as sslrootcert, sslcert or sslkey, that is not there"
+            )),
+            Error::Io(error) => refusal_of_tls(&error).unwrap_or(StoreError::Unavailable(reason)),
             Error::Decode(_) | Error::ColumnDecode { .. } => StoreError::Damaged(reason),
             Error::PoolTimedOut => StoreError::Unavailable(format!(
                 "no connection within {} s: the server cannot be reached, or all connections are in use",
@@ -35,6 +55,10 @@ pub(super) fn unavailable(error: Error) -> StoreError {
     };
     let reason = format!("{reason} ({state})");
     match (&state[..2], state.as_str()) {
+        (_, TOO_MANY_CONNECTIONS) => StoreError::Unavailable(format!(
+            "Postgres has no connection left: {reason}; this server takes up to {CONNECTIONS}: raise max_connections, or the limit of the \
+             role or database, or put PgBouncer before it"
+        )),
         // Credentials, databases, schemas, rights, tables that are not there, a server that only reads.
         ("28" | "3D" | "3F" | "42" | "0A", _) => StoreError::Denied(reason),
         ("XX", _) => StoreError::Damaged(reason),

@@ -10,18 +10,29 @@ use super::*;
 use crate::persist::batch::ClosedPeriod;
 use crate::persist::contract::{self, Harness, NOON, OWNER, batch, claimed, limit, put, record, used};
 
+mod connections;
+mod pooled;
+mod tls;
+
+#[path = "../../../tests/support/pooler.rs"]
+mod pooler;
 #[path = "../../../tests/support/postgres.rs"]
-mod server;
+mod postgres;
+
+use pooler::Pooler;
+use postgres::Server;
 
 /// One server for all tests of this process: it ends with it.
-fn server() -> &'static server::Server {
-    static SERVER: OnceLock<server::Server> = OnceLock::new();
-    SERVER.get_or_init(|| server::Server::start(false))
+fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| Server::start(false))
 }
 
 struct Fixture {
     store: PostgresStore,
     schema: String,
+    /// What stands between, if anything does.
+    pooler: Option<Pooler>,
 }
 
 impl Fixture {
@@ -33,7 +44,7 @@ impl Fixture {
         let sql = format!("CREATE ROLE {schema} LOGIN; CREATE SCHEMA {schema} AUTHORIZATION {schema}");
         admin.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
         admin.close().await;
-        Self { store: Self::open(&schema), schema }
+        Self { store: Self::open(&schema), schema, pooler: None }
     }
 
     fn open(schema: &str) -> PostgresStore {
@@ -175,7 +186,7 @@ async fn a_stopped_flush_does_not_hold_the_owner_row() {
 async fn a_commit_waits_for_the_disk_whatever_the_role_says() {
     let fixture = Fixture::empty().await;
     fixture.run(format!("ALTER ROLE {} SET synchronous_commit = off", fixture.schema)).await;
-    let again = Fixture { store: Fixture::open(&fixture.schema), schema: fixture.schema };
+    let again = Fixture { store: Fixture::open(&fixture.schema), ..fixture };
     let set = again
         .rows("SELECT current_setting('synchronous_commit'), current_setting('search_path'), 0::bigint")
         .await;

@@ -23,7 +23,7 @@ const MOST_LOST_MS: u64 = 2_000;
 /// PgBouncer is killed and started again, again and again.
 pub fn pooler_restarts() -> Row {
     let cluster = Cluster::start();
-    let mut pooler = Pooler::start(cluster.port());
+    let mut pooler = Pooler::start(cluster.port(), "postgres", 10);
     let directory = tempfile::tempdir().expect("a directory can be made");
     let setup = Setup::postgres(&url_at(pooler.port()), directory.path());
     let mut scene = Scene::behind(setup, Truth::Postgres(cluster.url()));

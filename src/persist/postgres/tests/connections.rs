@@ -1,0 +1,68 @@
+//! What is said where there are no connections left, on the server or in the pool.
+
+use super::*;
+
+fn reason_of<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> String {
+    match answer {
+        Err(StoreError::Unavailable(reason)) => reason,
+        other => panic!("{other:?} does not say that it is for now"),
+    }
+}
+
+/// A server of this test's own, since nobody else gets a connection meanwhile.
+#[tokio::test]
+async fn a_server_without_connections_left_is_named_with_the_remedy() {
+    let server = Server::start(false);
+    let mut held = Vec::new();
+    let full = loop {
+        match PgConnection::connect(&server.url()).await {
+            Ok(connection) => held.push(connection),
+            Err(error) => break error,
+        }
+    };
+    assert!(full.to_string().contains("too many clients"), "{full}");
+    let store = PostgresStore::new(&PostgresOptions::parse(&server.url()).unwrap());
+    let reason = reason_of(store.owner().await);
+    for part in ["too many clients already", "(53300)", "this server takes up to 8", "raise max_connections"]
+    {
+        assert!(reason.contains(part), "{reason}");
+    }
+    drop(held);
+    // It is over when somebody leaves.
+    for _ in 0..10 {
+        if store.migrate(false).await.is_ok() {
+            return;
+        }
+    }
+    panic!("there are connections again, and the store gets none");
+}
+
+#[tokio::test]
+async fn a_role_without_connections_left_is_named_with_the_remedy() {
+    let fixture = Fixture::migrated().await;
+    let admin = PgPool::connect(&server().url()).await.unwrap();
+    let sql = format!("ALTER ROLE {} CONNECTION LIMIT 0", fixture.schema);
+    admin.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+    let reason = reason_of(Fixture::open(&fixture.schema).owner().await);
+    for part in ["too many connections for role", "limit of the role"] {
+        assert!(reason.contains(part), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn connections_that_are_all_in_use_are_told_from_a_server_that_has_none() {
+    let fixture = Fixture::migrated().await;
+    let mut held = Vec::new();
+    for _ in 0..CONNECTIONS {
+        held.push(fixture.store.begin().await.unwrap());
+    }
+    let reason = reason_of(fixture.store.owner().await);
+    assert_eq!(reason, "all 8 connections to Postgres were in use for 3 s: it answers, but too slowly");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named_so() {
+    let closed = PostgresOptions::parse("postgres://nobody@127.0.0.1:1/none?sslmode=disable").unwrap();
+    let reason = reason_of(PostgresStore::new(&closed).owner().await);
+    assert!(reason.contains("Connection refused"), "{reason}");
+}
