@@ -182,6 +182,23 @@ async fn a_stopped_flush_does_not_hold_the_owner_row() {
     assert!(half.commit().await.is_err());
 }
 
+/// A fetch reads bytes out of a text.
+#[tokio::test]
+async fn bytes_are_fetched_whatever_the_role_says() {
+    let fixture = Fixture::migrated().await;
+    let epoch = claimed(&fixture.store).await;
+    let keys = ["a", "\\x61", "\n"];
+    let records = keys.iter().map(|key| put(key, 7)).collect();
+    fixture.store.apply(OWNER, &batch(epoch, 1, records)).await.unwrap();
+    fixture.run(format!("ALTER ROLE {} SET bytea_output = escape", fixture.schema)).await;
+    let again = Fixture { store: Fixture::open(&fixture.schema), ..fixture };
+    let keys = keys.map(|key| MissingKey { database: 0, key: key.as_bytes().into() });
+    for keys in [&keys[..1], &keys] {
+        let found = again.store.fetch(keys, NOON).await.unwrap();
+        assert!(found.iter().all(Option::is_some), "{found:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_commit_waits_for_the_disk_whatever_the_role_says() {
     let fixture = Fixture::empty().await;
