@@ -151,8 +151,9 @@ impl Flusher {
         let since = parts.clock.now().micros_since(parts.stats.trouble_since());
         if !self.is_refusing && since >= micros_of(UNKEPT_PATIENCE) {
             self.is_refusing = true;
-            tracing::error!(%reason, "changes are refused: the truth does not take them");
+            // First refused, then told: whoever reads the line may rely on it.
             parts.progress.set_refusal(Some(refusal(&reason)));
+            tracing::error!(%reason, "changes are refused: the truth does not take them");
         }
     }
 
@@ -272,8 +273,8 @@ impl Flusher {
             let is_late = stopwatch.nanos() >= nanos_of(patience);
             if is_late && !is_refusing {
                 is_refusing = true;
-                tracing::error!(%reason, "changes are refused: neither the outbox nor the truth takes them");
                 parts.progress.set_refusal(Some(refusal(&reason)));
+                tracing::error!(%reason, "changes are refused: neither the outbox nor the truth takes them");
             }
             let is_worth_it = self.wait_for_truth(TRUTH_PAUSE);
             if is_last && is_late && !is_worth_it {
