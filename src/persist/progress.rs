@@ -128,10 +128,10 @@ impl Progress {
     #[inline]
     #[must_use]
     pub fn refuses(&self) -> bool {
-        self.refuses.load(Ordering::Relaxed)
+        self.refuses.load(Ordering::Acquire)
     }
 
-    /// Why changes are refused, if they are.
+    /// Why changes are refused, or were last: a turn that began while they were may ask when they no longer are.
     #[must_use]
     pub fn refusal(&self) -> Option<Arc<String>> {
         self.refusal.load_full()
@@ -139,8 +139,12 @@ impl Progress {
 
     /// Refuses changes from now on, or takes that back.
     pub fn set_refusal(&self, reason: Option<String>) {
-        self.refuses.store(reason.is_some(), Ordering::Relaxed);
-        self.refusal.store(reason.map(Arc::new));
+        let refuses = reason.is_some();
+        if let Some(reason) = reason {
+            // Before the word that makes others ask for it.
+            self.refusal.store(Some(Arc::new(reason)));
+        }
+        self.refuses.store(refuses, Ordering::Release);
     }
 
     /// Says that another owns the truth: nothing is served from now on.
@@ -196,6 +200,16 @@ mod tests {
         progress.set_applied(11);
         progress.set_kept(10);
         assert_eq!((progress.kept(), progress.applied()), (11, 11));
+    }
+
+    #[test]
+    fn a_refused_change_has_its_reason_whenever_it_is_asked_for() {
+        let progress = Progress::default();
+        progress.set_refusal(Some("MISCONF the disk is full".to_owned()));
+        assert!(progress.refuses());
+        progress.set_refusal(None);
+        assert!(!progress.refuses());
+        assert_eq!(progress.refusal().as_deref().map(String::as_str), Some("MISCONF the disk is full"));
     }
 
     #[test]
