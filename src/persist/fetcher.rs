@@ -29,6 +29,9 @@ const QUERIES_AT_ONCE: usize = 4;
 /// What a query came to; `None`: it is on its way.
 type Done = Option<Result<(), Arc<str>>>;
 
+/// What a client waits for; the error is its text.
+type Answer = oneshot::Sender<Result<(), String>>;
+
 /// Asks for keys, from any thread.
 #[derive(Clone)]
 pub struct FetchDoor {
@@ -64,7 +67,7 @@ pub struct FetchRequests(mpsc::Receiver<Request>);
 
 struct Request {
     keys: Vec<MissingKey>,
-    answer: oneshot::Sender<Result<(), String>>,
+    answer: Answer,
 }
 
 impl FetchDoor {
@@ -116,21 +119,24 @@ impl Fetcher {
             }
             self.underway.retain(|_, done| done.borrow().is_none());
             let mut wanted = Vec::new();
-            let mut waits = Vec::new();
+            // Whoever waits for the new query alone, as nearly all do, is answered by its task: each further one costs a thread its sleep.
+            let mut answers = Vec::new();
             let (sender, done) = watch::channel(None);
             for Request { keys, answer } in taken.drain(..) {
-                waits.push((self.take_up(keys, &mut wanted, &done), answer));
+                let queries = self.take_up(keys, &mut wanted, &done);
+                if queries.iter().all(|query| query.same_channel(&done)) {
+                    answers.push(answer);
+                } else {
+                    tokio::spawn(wait_for(queries, answer));
+                }
             }
             let parts = Arc::clone(&self.parts);
             tokio::spawn(async move {
-                if !wanted.is_empty() {
-                    query(&parts, wanted, &sender).await;
-                }
+                let result = query(&parts, wanted).await;
                 drop(place);
+                sender.send_replace(Some(result.clone()));
+                answers.into_iter().for_each(|answer| tell(answer, result.clone()));
             });
-            for (queries, answer) in waits {
-                tokio::spawn(wait_for(queries, answer));
-            }
         }
     }
 
@@ -164,7 +170,7 @@ impl Fetcher {
 }
 
 /// Fetches the keys and puts what is found into memory.
-async fn query(parts: &FetchParts, wanted: Vec<MissingKey>, sender: &watch::Sender<Done>) {
+async fn query(parts: &FetchParts, wanted: Vec<MissingKey>) -> Result<(), Arc<str>> {
     let mut result = Ok(());
     for keys in wanted.chunks(KEYS_AT_ONCE) {
         let fetch = parts.engine.begin_fetch(keys);
@@ -194,24 +200,26 @@ async fn query(parts: &FetchParts, wanted: Vec<MissingKey>, sender: &watch::Send
             }
         }
     }
-    sender.send_replace(Some(result));
+    result
 }
 
-async fn wait_for(queries: Vec<watch::Receiver<Done>>, answer: oneshot::Sender<Result<(), String>>) {
+/// Answers once all of the queries have come to something.
+async fn wait_for(queries: Vec<watch::Receiver<Done>>, answer: Answer) {
     let mut result = Ok(());
     for mut query in queries {
         let done = query.wait_for(Option::is_some).await.map(|done| done.clone());
         match done {
-            Ok(Some(Err(reason))) => {
-                result =
-                    Err(format!("TRYAGAIN the key is not in memory, and it cannot be fetched: {reason}"));
-            }
+            Ok(Some(failed @ Err(_))) => result = failed,
             Ok(_) => {}
-            Err(_) => {
-                result = Err("TRYAGAIN the key is not in memory, and its query was given up".to_owned())
-            }
+            Err(_) => result = Err("its query was given up".into()),
         }
     }
+    tell(answer, result);
+}
+
+fn tell(answer: Answer, result: Result<(), Arc<str>>) {
+    let result = result
+        .map_err(|reason| format!("TRYAGAIN the key is not in memory, and it cannot be fetched: {reason}"));
     // A client that is gone does not want to know.
     let _ = answer.send(result);
 }

@@ -6,6 +6,7 @@
 mod apply;
 mod error;
 mod fetch;
+mod held;
 mod key;
 mod options;
 mod owner;
@@ -28,6 +29,7 @@ use super::store::{
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 use error::{unavailable, unclear};
+use held::HeldConnections;
 pub use options::PostgresOptions;
 
 /// Every change of the schema, in order.
@@ -64,6 +66,8 @@ const CONNECTIONS: u32 = 8;
 /// A Postgres database.
 pub struct PostgresStore {
     pool: PgPool,
+    /// Connections that fetches use one after the other.
+    held: HeldConnections,
     /// What every transaction begins with.
     begin: Arc<str>,
     /// What stands before a text of statements that read.
@@ -80,11 +84,17 @@ impl PostgresStore {
             .test_before_acquire(false)
             .after_release(|connection, _| Box::pin(is_alive(connection)))
             .connect_lazy_with(options.connection());
-        Self { pool, begin: options.begin().into(), begin_read: options.begin_read() }
+        Self {
+            pool,
+            held: HeldConnections::default(),
+            begin: options.begin().into(),
+            begin_read: options.begin_read(),
+        }
     }
 
     /// Closes every connection, after what runs has ended.
     pub async fn close(&self) {
+        self.held.give_back();
         self.pool.close().await;
     }
 

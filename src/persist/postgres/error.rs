@@ -15,6 +15,11 @@ fn state_of(error: &Error) -> Option<String> {
     Some(error.as_database_error()?.code()?.into_owned())
 }
 
+/// Whether the connection has ended, or the server has ended it since it is stopped or its sessions may not lie idle for so long.
+pub(super) fn ended_connection(error: &Error) -> bool {
+    state_of(error).is_none_or(|state| state.starts_with("57P") || state.starts_with("08"))
+}
+
 /// Why the database refuses these rows, and would refuse them again: data, constraints, limits of size, a trigger's own error;
 /// `None` where the rows are not the reason.
 pub(super) fn refusal_of_rows(error: &Error) -> Option<String> {

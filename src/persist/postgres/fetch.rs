@@ -9,12 +9,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{AssertSqlSafe, Connection, Postgres, Row};
 
-use super::PostgresStore;
-use super::error::unavailable;
+use super::error::{ended_connection, unavailable};
+use super::held::Held;
 use super::key::indexed;
+use super::{CONNECTIONS, PostgresStore};
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 use crate::persist::record::StoredValue;
@@ -51,12 +53,43 @@ impl PostgresStore {
         now: Timestamp,
     ) -> Result<Vec<Option<StoredValue>>, StoreError> {
         let sql = format!("{}{}", self.begin_read, statements(keys, now));
-        let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&self.pool).await.map_err(unavailable)?;
+        let rows = self.read(&sql).await.map_err(unavailable)?;
         let mut answer = Answer::default();
         for row in &rows {
             answer.add(row).map_err(unavailable)?;
         }
         keys.iter().map(|key| answer.take(key)).collect()
+    }
+
+    /// Runs statements that only read; once more, should the connection have ended since its last use.
+    async fn read(&self, sql: &str) -> Result<Vec<PgRow>, sqlx::Error> {
+        if let Some(held) = self.held.take() {
+            match self.read_on(held, sql).await {
+                Err(error) if ended_connection(&error) => self.held.give_back(),
+                answer => return answer,
+            }
+        }
+        let held = Held::new(self.tested_connection().await?);
+        self.read_on(held, sql).await
+    }
+
+    /// A connection that has just answered: of those in the pool, all have ended when the server was started again.
+    async fn tested_connection(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        for _ in 0..CONNECTIONS {
+            let mut connection = self.pool.acquire().await?;
+            if connection.ping().await.is_ok() {
+                return Ok(connection);
+            }
+            connection.close_on_drop();
+        }
+        self.pool.acquire().await
+    }
+
+    /// Keeps the connection if it has answered; else the pool sees what is wrong with it.
+    async fn read_on(&self, mut held: Held, sql: &str) -> Result<Vec<PgRow>, sqlx::Error> {
+        let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut *held.connection).await?;
+        self.held.keep(held);
+        Ok(rows)
     }
 }
 

@@ -166,6 +166,23 @@ async fn a_lock_on_the_row_and_an_end_of_the_session_are_unavailable() {
     assert_eq!(fixture.store.apply(OWNER, &first).await, Ok(Applied::Whole { rejected: Vec::new() }));
 }
 
+/// Fetches keep their connections, which may end meanwhile.
+#[tokio::test]
+async fn a_fetch_goes_on_where_its_connection_has_ended() {
+    let fixture = Fixture::migrated().await;
+    let epoch = claimed(&fixture.store).await;
+    fixture.store.apply(OWNER, &batch(epoch, 1, vec![put("a", 7)])).await.unwrap();
+    let keys = [MissingKey { database: 0, key: b"a"[..].into() }];
+    let found = fixture.store.fetch(&keys, NOON).await.unwrap();
+    assert!(found[0].is_some());
+    let mut admin = PgConnection::connect(&server().url()).await.unwrap();
+    let end = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = $1";
+    for _ in 0..3 {
+        sqlx::query(end).bind(&fixture.schema).execute(&mut admin).await.unwrap();
+        assert_eq!(fixture.store.fetch(&keys, NOON).await.as_ref(), Ok(&found));
+    }
+}
+
 #[tokio::test]
 async fn a_stopped_flush_does_not_hold_the_owner_row() {
     let fixture = Fixture::migrated().await;
