@@ -177,9 +177,9 @@ impl Server {
         );
     }
 
-    /// The fields of INFO's section on persistence.
+    /// The fields of INFO.
     pub fn figures(&self) -> BTreeMap<String, String> {
-        let Reply::Bulk(bytes) = self.call("INFO persistence") else { panic!("INFO answers a text") };
+        let Reply::Bulk(bytes) = self.call("INFO") else { panic!("INFO answers a text") };
         let text = String::from_utf8(bytes).expect("INFO is UTF-8");
         let fields = text.lines().filter_map(|line| line.split_once(':'));
         fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()

@@ -3,6 +3,7 @@
 mod disk;
 mod failover;
 mod kill;
+mod memory;
 mod network;
 mod outage;
 mod ownership;
@@ -16,6 +17,7 @@ use crate::driver::Fault;
 pub const FAULTS: &[Fault] = &[
     Fault { name: "kill -9 of quotad on SQLite", run: kill::on_sqlite },
     Fault { name: "kill -9 of quotad on Postgres", run: kill::on_postgres },
+    Fault { name: "kill -9 of quotad, keys beyond memory", run: kill::with_small_memory },
     Fault { name: "kill -9 of quotad at each step of a flush", run: kill::at_each_step },
     Fault { name: "kill -9 of Postgres mid-commit", run: outage::killed_mid_commit },
     Fault { name: "Postgres stopped and back", run: outage::stopped },
@@ -33,6 +35,8 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "a replica promoted, quotad killed", run: failover::promoted_and_killed },
     Fault { name: "the outbox's disk full", run: disk::full },
     Fault { name: "the outbox's disk full, Postgres down", run: disk::full_without_truth },
+    Fault { name: "memory full, Postgres down", run: memory::full_without_truth },
+    Fault { name: "memory full, Postgres stands still", run: memory::full_with_frozen_truth },
     Fault { name: "a second server", run: ownership::second_server },
     Fault { name: "an expired lease", run: ownership::take_over },
     Fault { name: "SIGSTOP past the lease", run: ownership::stopped_past_lease },
