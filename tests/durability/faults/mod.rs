@@ -6,6 +6,7 @@ mod kill;
 mod memory;
 mod network;
 mod outage;
+mod outbox;
 mod ownership;
 mod rollover;
 mod scene;
@@ -37,6 +38,8 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "the outbox's disk full, Postgres down", run: disk::full_without_truth },
     Fault { name: "memory full, Postgres down", run: memory::full_without_truth },
     Fault { name: "memory full, Postgres stands still", run: memory::full_with_frozen_truth },
+    Fault { name: "a flipped byte amid the outbox", run: outbox::flipped },
+    Fault { name: "a torn end of the outbox", run: outbox::torn },
     Fault { name: "a second server", run: ownership::second_server },
     Fault { name: "an expired lease", run: ownership::take_over },
     Fault { name: "SIGSTOP past the lease", run: ownership::stopped_past_lease },
