@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -82,13 +82,25 @@ impl Setup {
 
     /// Starts one that does not get far; answers what it complains of last.
     pub fn refusal(&self) -> String {
-        let mut child = self.command().spawn().expect("the program starts");
-        let ended = until("the server refuses to start", || child.try_wait().expect("it can be waited for"));
+        let mut child = Refused(self.command().spawn().expect("the program starts"));
+        let ended =
+            until("the server refuses to start", || child.0.try_wait().expect("it can be waited for"));
         let mut output = String::new();
-        let mut stderr = child.stderr.take().expect("stderr is piped");
+        let mut stderr = child.0.stderr.take().expect("stderr is piped");
         std::io::Read::read_to_string(&mut stderr, &mut output).expect("its log is text");
         assert_eq!(ended.code(), Some(1), "{output}");
         output.lines().last().unwrap_or_default().to_owned()
+    }
+}
+
+/// A server that is to end by itself. One that serves instead does not outlive the test that fails for it.
+struct Refused(Child);
+
+impl Drop for Refused {
+    fn drop(&mut self) {
+        // It has ended already, unless the test fails.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
