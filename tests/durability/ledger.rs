@@ -247,13 +247,15 @@ impl ClientLog {
         let around = &self.sent[place.saturating_sub(3)..(place + 3).min(self.sent.len())];
         panic!(
             "client {}: what the truth holds (batch {} of epoch {}) was never the state of its keys after changes {least} to {most} of {}.\n\
-             the truth:              {found:?}\n\
-             nearest, behind {place}: {keys:?}\n\
+             that differ from the nearest, behind {place}: {:?}\n\
+             in the truth they are: {:?}\n\
              changes around it:      {around:#?}",
             self.number,
             stored.applied,
             stored.epoch,
             self.sent.len(),
+            without(keys, found),
+            without(found, keys),
         )
     }
 
@@ -296,6 +298,14 @@ impl ClientLog {
         (self.in_truth, self.on_disk) = (0, 0);
         (self.worst_reply_ms, self.refused) = (0, 0);
     }
+}
+
+/// Those keys that another state does not have so.
+fn without(one: &OwnKeys, other: &OwnKeys) -> OwnKeys {
+    one.iter()
+        .filter(|(key, value)| other.get(key) != Some(value))
+        .map(|(key, value)| (*key, *value))
+        .collect()
 }
 
 fn differing(one: &OwnKeys, other: &OwnKeys) -> usize {

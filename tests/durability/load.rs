@@ -198,7 +198,8 @@ impl Worker {
                 let mut keys = self.log.keys.clone();
                 let is_own_fault = text.starts_with("WRONGTYPE ") || text == "ERR no such key";
                 if is_own_fault {
-                    assert!(!change.apply(&mut keys), "{change:?} fits {:?}, but: {text}", self.log.keys);
+                    let found = change.found(&keys);
+                    assert!(!change.apply(&mut keys), "{change:?} fits {found:?}, but: {text}");
                 } else {
                     self.note_refusal(text);
                 }
@@ -217,11 +218,12 @@ impl Worker {
     /// Whether the reply is what the keys say; answers the token that it tells.
     fn check_reply(&self, change: Change, reply: &Reply) -> Option<u64> {
         let mut keys = self.log.keys.clone();
-        assert!(change.apply(&mut keys), "{change:?} does not fit {:?}, but: {reply:?}", self.log.keys);
+        let found = change.found(&keys);
+        assert!(change.apply(&mut keys), "{change:?} does not fit {found:?}, but: {reply:?}");
         match (change, reply) {
             (Change::Add { key, .. }, Reply::Integer(text)) => {
                 let Some(Value::Number { number, .. }) = keys.get(&key) else { return None };
-                assert_eq!(*text, number.to_string(), "{change:?} of {:?}", self.log.keys);
+                assert_eq!(*text, number.to_string(), "{change:?} of {found:?}");
                 None
             }
             (_, Reply::Many(_, items)) if change.has_token() => {
@@ -229,7 +231,7 @@ impl Worker {
                 if let Change::Take { key, .. } = change
                     && let Some(Value::Used { requests: Some(used), .. }) = keys.get(&key)
                 {
-                    assert_eq!(integer(&items[2]), Some(MAXIMUM - used), "{change:?} of {:?}", self.log.keys);
+                    assert_eq!(integer(&items[2]), Some(MAXIMUM - used), "{change:?} of {found:?}");
                 }
                 integer(&items[7])
             }

@@ -157,6 +157,19 @@ impl Change {
         }
     }
 
+    /// What the client's own keys hold that it changes, for the text of a failure; all of them where it changes all.
+    pub fn found(self, keys: &OwnKeys) -> OwnKeys {
+        let (one, other) = match self {
+            Self::Take { key, .. } | Self::TakeBoth { key, .. } | Self::Add { key, .. } => (key, key),
+            Self::Set { key, .. } | Self::Delete { key } => (key, key),
+            Self::SetBoth { first, second, .. } => (first, second),
+            Self::Rename { from, to } => (from, to),
+            Self::TakeShared { .. } => return OwnKeys::new(),
+            Self::Flush => return keys.clone(),
+        };
+        [one, other].into_iter().filter_map(|key| Some((key, *keys.get(&key)?))).collect()
+    }
+
     /// What it takes from a shared subject.
     pub fn of_shared(self) -> Option<(u16, u64)> {
         match self {
