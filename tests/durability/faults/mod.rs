@@ -16,9 +16,9 @@ use crate::driver::Fault;
 
 /// All of them, those that take longest first.
 pub const FAULTS: &[Fault] = &[
+    Fault { name: "kill -9 of quotad, keys beyond memory", run: kill::with_small_memory },
     Fault { name: "kill -9 of quotad on SQLite", run: kill::on_sqlite },
     Fault { name: "kill -9 of quotad on Postgres", run: kill::on_postgres },
-    Fault { name: "kill -9 of quotad, keys beyond memory", run: kill::with_small_memory },
     Fault { name: "kill -9 of quotad at each step of a flush", run: kill::at_each_step },
     Fault { name: "kill -9 of Postgres mid-commit", run: outage::killed_mid_commit },
     Fault { name: "Postgres stopped and back", run: outage::stopped },
