@@ -174,7 +174,7 @@ impl Connection {
     fn poll_late(&mut self, context: &mut Context<'_>) {
         let Some(late) = &mut self.conversation.late else { return };
         late.poll_owed(context, &mut self.output);
-        late.poll_hold(context, &*self.worker.ports.clients);
+        late.poll_hold(context, &*self.worker.ports.clients, self.input.len());
         if late.is_over() {
             self.conversation.late = None;
         }

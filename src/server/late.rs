@@ -31,8 +31,17 @@ pub(super) struct Late {
     pub(super) hold: Hold,
     /// Why the request that is next cannot run: the error of its fetch.
     pub(super) refused: Option<String>,
+    failure: Option<Failure>,
     /// How often keys were fetched for the request that is next.
     pub(super) fetches: u32,
+}
+
+/// A fetch that failed. Requests that had come by then and miss keys too are refused with it: each would wait as long again, and a
+/// pipeline as many times as long as one request.
+struct Failure {
+    text: String,
+    /// How many bytes of them are left.
+    bytes: usize,
 }
 
 /// A piece of output in its place.
@@ -71,7 +80,31 @@ impl Late {
 
     /// Whether nothing is waited for, so that this can be given back.
     pub(super) fn is_over(&self) -> bool {
-        !self.owes() && matches!(self.hold, Hold::None) && self.fetches == 0 && self.refused.is_none()
+        !self.owes()
+            && matches!(self.hold, Hold::None)
+            && self.fetches == 0
+            && self.refused.is_none()
+            && self.failure.is_none()
+    }
+
+    /// Why a request that misses keys is refused without asking for them.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.failure.as_ref().map(|failure| failure.text.as_str())
+    }
+
+    /// Notes that a request of so many bytes is done with.
+    pub(super) fn pass(&mut self, length: usize) {
+        if let Some(failure) = &mut self.failure {
+            failure.bytes = failure.bytes.saturating_sub(length);
+            if failure.bytes == 0 {
+                self.failure = None;
+            }
+        }
+    }
+
+    /// Lets the next request ask again: those that had come are done with, or time has passed since.
+    pub(super) fn forget_failure(&mut self) {
+        self.failure = None;
     }
 
     /// Puts replies behind what is owed.
@@ -131,12 +164,16 @@ impl Late {
         }
     }
 
-    /// Ends the hold if what it waits for is there.
-    pub(super) fn poll_hold(&mut self, context: &mut Context<'_>, clients: &dyn Clients) {
+    /// Ends the hold if what it waits for is there. So many bytes of requests have come and are not done with, the one that waits first.
+    pub(super) fn poll_hold(&mut self, context: &mut Context<'_>, clients: &dyn Clients, bytes: usize) {
         match &mut self.hold {
             Hold::None | Hold::Suspended => return,
             Hold::Fetch(fetch) => match fetch.as_mut().poll(context) {
-                Poll::Ready(fetched) => self.refused = fetched.err(),
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(text)) => {
+                    self.failure = Some(Failure { text: text.clone(), bytes });
+                    self.refused = Some(text);
+                }
                 Poll::Pending => return,
             },
             Hold::Pause { until, timer } => {

@@ -123,6 +123,7 @@ impl Runner {
                     Ok(Some(length)) => (length, None),
                     Ok(None) => {
                         turn.end = TurnEnd::Incomplete;
+                        conversation.late.iter_mut().for_each(|late| late.forget_failure());
                         break;
                     }
                     Err(error) => {
@@ -143,17 +144,17 @@ impl Runner {
                     self.step(conversation, Next::Own(rest), behind, now, context)
                 }
             };
-            match step {
-                Step::Done => turn.consumed += length,
-                Step::Again => {
-                    turn.end = TurnEnd::Held;
-                    break;
-                }
-                Step::Held => {
-                    turn.consumed += length;
-                    turn.end = TurnEnd::Held;
-                    break;
-                }
+            if step == Step::Again {
+                turn.end = TurnEnd::Held;
+                break;
+            }
+            turn.consumed += length;
+            if let Some(late) = &mut conversation.late {
+                late.pass(length);
+            }
+            if step == Step::Held {
+                turn.end = TurnEnd::Held;
+                break;
             }
             if conversation.session.close || conversation.session.client.is_killed() {
                 turn.end = TurnEnd::Close;
@@ -189,12 +190,7 @@ impl Runner {
         if let Some(late) = &mut conversation.late
             && let Some(text) = late.refused.take()
         {
-            late.fetches = 0;
-            if !conversation.is_suppressed() {
-                let protocol = conversation.session.protocol;
-                self.executor.write_error(&mut self.output, protocol, &CommandError::Coded(text.into()));
-            }
-            return Step::Done;
+            return self.refuse_fetch(conversation, text);
         }
         let (request, command) = match next {
             Next::Scouted(request, command) => (request, command),
@@ -226,6 +222,17 @@ impl Runner {
                 }
             }
         }
+    }
+
+    /// Answers the request whose keys cannot be had with why.
+    #[cold]
+    fn refuse_fetch(&mut self, conversation: &mut Conversation, text: String) -> Step {
+        if !conversation.is_suppressed() {
+            let protocol = conversation.session.protocol;
+            self.executor.write_error(&mut self.output, protocol, &CommandError::Coded(text.into()));
+        }
+        self.note_reply(conversation);
+        Step::Done
     }
 
     /// Adds the keys that requests behind the one that waits will need, so that one query fetches all of a pipeline.
@@ -260,20 +267,23 @@ impl Runner {
         match execution {
             Execution::Done(Outcome::Reply) => Step::Done,
             Execution::Done(Outcome::Missing(mut missing)) => {
+                let late = conversation.late();
+                if late.fetches == MAX_FETCHES {
+                    return self.refuse_fetch(conversation, NOT_KEPT.to_owned());
+                }
+                if let Some(text) = late.failure().map(str::to_owned) {
+                    return self.refuse_fetch(conversation, text);
+                }
+                late.fetches += 1;
                 let (rest, limits) = behind;
                 self.find_missing_ahead(&conversation.session, rest, limits, &mut missing);
-                let late = conversation.late();
-                late.fetches += 1;
-                late.hold = Hold::Fetch(if late.fetches > MAX_FETCHES {
-                    Box::pin(std::future::ready(Err(NOT_KEPT.to_owned())))
-                } else {
-                    self.executor.ports().fetch.fetch(missing)
-                });
+                conversation.late().hold = Hold::Fetch(self.executor.ports().fetch.fetch(missing));
                 Step::Again
             }
             Execution::Done(Outcome::Suspend(answer)) => {
                 self.owe(conversation, answer, context);
                 let late = conversation.late();
+                late.forget_failure();
                 if late.owes() {
                     late.hold = Hold::Suspended;
                     return Step::Held;
@@ -344,6 +354,7 @@ enum Next<'a> {
     Scouted(Request<'a>, Option<Command>),
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
     /// The request ran; the next may.
     Done,

@@ -74,6 +74,18 @@ impl Connection {
         self.send(&request)?;
         self.reply()
     }
+
+    /// Sends commands at once, as [`call`](Self::call) does one, and answers their replies: few enough that the server need not write
+    /// before all are sent.
+    pub fn pipeline(&mut self, calls: impl Iterator<Item = String>) -> Result<Vec<Reply>> {
+        let (mut requests, mut count) = (Vec::new(), 0);
+        for words in calls {
+            write_words(&words, &mut requests);
+            count += 1;
+        }
+        self.send(&requests)?;
+        (0..count).map(|_| self.reply()).collect()
+    }
 }
 
 /// Writes a command whose words are divided by spaces.

@@ -10,7 +10,7 @@ use crate::load::{FIRST_DURABLE, Pace};
 use crate::random::Random;
 use crate::report::Row;
 use crate::truth::Stored;
-use crate::values::{Change, OwnKeys, own_database, own_name, shared_name};
+use crate::values::{Change, OwnKeys, Spread, own_database, own_name, shared_name};
 
 /// Stands for a batch that is not known, after all others.
 pub const NO_TOKEN: u64 = u64::MAX;
@@ -89,6 +89,8 @@ pub struct Ledger {
     pub has_whole_turns: bool,
     /// How fast the clients work.
     pub pace: Pace,
+    /// How many keys they change.
+    pub spread: Spread,
 }
 
 /// How much of a client's log the truth has: one of these numbers, which differ only in what shows in no key of its own.
@@ -121,6 +123,7 @@ impl Ledger {
             keeps_disk: true,
             has_whole_turns: false,
             pace: Pace::CALM,
+            spread: Spread::NARROW,
         }
     }
 
@@ -182,7 +185,7 @@ impl Ledger {
     pub fn names(&self) -> Vec<(u8, String)> {
         let own = self.clients.iter().flat_map(|client| {
             let number = client.number;
-            (0..crate::values::OWN_KEYS).map(move |key| (own_database(number), own_name(number, key)))
+            (0..self.spread.own_keys).map(move |key| (own_database(number), own_name(number, key)))
         });
         own.chain(self.shared.keys().map(|subject| (0, shared_name(*subject)))).collect()
     }
@@ -244,13 +247,15 @@ impl ClientLog {
         let around = &self.sent[place.saturating_sub(3)..(place + 3).min(self.sent.len())];
         panic!(
             "client {}: what the truth holds (batch {} of epoch {}) was never the state of its keys after changes {least} to {most} of {}.\n\
-             the truth:              {found:?}\n\
-             nearest, behind {place}: {keys:?}\n\
+             that differ from the nearest, behind {place}: {:?}\n\
+             in the truth they are: {:?}\n\
              changes around it:      {around:#?}",
             self.number,
             stored.applied,
             stored.epoch,
             self.sent.len(),
+            without(keys, found),
+            without(found, keys),
         )
     }
 
@@ -293,6 +298,14 @@ impl ClientLog {
         (self.in_truth, self.on_disk) = (0, 0);
         (self.worst_reply_ms, self.refused) = (0, 0);
     }
+}
+
+/// Those keys that another state does not have so.
+fn without(one: &OwnKeys, other: &OwnKeys) -> OwnKeys {
+    one.iter()
+        .filter(|(key, value)| other.get(key) != Some(value))
+        .map(|(key, value)| (*key, *value))
+        .collect()
 }
 
 fn differing(one: &OwnKeys, other: &OwnKeys) -> usize {

@@ -10,7 +10,7 @@ use crate::client::{Connection, integer, write_words};
 use crate::ledger::{Answer, ClientLog, Ledger, NO_TOKEN, Sent};
 use crate::support::Reply;
 use crate::surroundings::now_ms;
-use crate::values::Change;
+use crate::values::{Change, MAXIMUM, Spread, Value};
 
 /// How fast clients work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +49,12 @@ impl Load {
     /// Sends every client of the ledger to work; [`end`](Self::end) brings them back.
     pub fn begin(ledger: &mut Ledger, address: SocketAddr) -> Self {
         let mut load = Self { threads: Vec::new(), stop: Vec::new() };
-        let pace = ledger.pace;
+        let (pace, spread) = (ledger.pace, ledger.spread);
         for client in ledger.clients.drain(..) {
             let (sender, stop) = sync_channel(0);
             load.stop.push(sender);
             let thread = std::thread::spawn(move || {
-                let mut worker = Worker { log: client, pace, replies: Vec::new(), last_token: 0 };
+                let mut worker = Worker { log: client, pace, spread, replies: Vec::new(), last_token: 0 };
                 // The connection broke: what was not answered is in the log.
                 let _ = worker.work(address, &stop);
                 worker.log
@@ -92,6 +92,7 @@ enum Asked {
 struct Worker {
     log: ClientLog,
     pace: Pace,
+    spread: Spread,
     replies: Vec<Asked>,
     /// The batch that the last take told; 0: none did yet.
     last_token: u64,
@@ -126,8 +127,8 @@ impl Worker {
         let mut database = None;
         for place in 0..count {
             let is_end = place == 0 || place + 1 == count;
-            let random = &mut self.log.random;
-            let change = if is_end { Change::shared(random) } else { Change::random(random) };
+            let (random, spread) = (&mut self.log.random, &self.spread);
+            let change = if is_end { Change::shared(random, spread) } else { Change::random(random, spread) };
             let waits = is_durable && random.once_in(40);
             let wanted = change.database(self.log.number);
             if database.replace(wanted) != Some(wanted) {
@@ -197,7 +198,8 @@ impl Worker {
                 let mut keys = self.log.keys.clone();
                 let is_own_fault = text.starts_with("WRONGTYPE ") || text == "ERR no such key";
                 if is_own_fault {
-                    assert!(!change.apply(&mut keys), "{change:?} fits {:?}, but: {text}", self.log.keys);
+                    let found = change.found(&keys);
+                    assert!(!change.apply(&mut keys), "{change:?} fits {found:?}, but: {text}");
                 } else {
                     self.note_refusal(text);
                 }
@@ -216,15 +218,21 @@ impl Worker {
     /// Whether the reply is what the keys say; answers the token that it tells.
     fn check_reply(&self, change: Change, reply: &Reply) -> Option<u64> {
         let mut keys = self.log.keys.clone();
-        assert!(change.apply(&mut keys), "{change:?} does not fit {:?}, but: {reply:?}", self.log.keys);
+        let found = change.found(&keys);
+        assert!(change.apply(&mut keys), "{change:?} does not fit {found:?}, but: {reply:?}");
         match (change, reply) {
             (Change::Add { key, .. }, Reply::Integer(text)) => {
-                let Some(crate::values::Value::Number { number, .. }) = keys.get(&key) else { return None };
-                assert_eq!(*text, number.to_string(), "{change:?} of {:?}", self.log.keys);
+                let Some(Value::Number { number, .. }) = keys.get(&key) else { return None };
+                assert_eq!(*text, number.to_string(), "{change:?} of {found:?}");
                 None
             }
             (_, Reply::Many(_, items)) if change.has_token() => {
                 assert_eq!(integer(&items[0]), Some(1), "{change:?} is granted: {reply:?}");
+                if let Change::Take { key, .. } = change
+                    && let Some(Value::Used { requests: Some(used), .. }) = keys.get(&key)
+                {
+                    assert_eq!(integer(&items[2]), Some(MAXIMUM - used), "{change:?} of {found:?}");
+                }
                 integer(&items[7])
             }
             _ => None,

@@ -29,6 +29,11 @@ impl Random {
         u8::try_from(self.below(end)).expect("the end is at most 256")
     }
 
+    /// A number below `end`, which is at most 65,536.
+    pub fn short_below(&mut self, end: u64) -> u16 {
+        u16::try_from(self.below(end)).expect("the end is at most 65,536")
+    }
+
     /// Whether one of `times` chances came.
     pub const fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0

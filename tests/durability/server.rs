@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -82,13 +82,25 @@ impl Setup {
 
     /// Starts one that does not get far; answers what it complains of last.
     pub fn refusal(&self) -> String {
-        let mut child = self.command().spawn().expect("the program starts");
-        let ended = until("the server refuses to start", || child.try_wait().expect("it can be waited for"));
+        let mut child = Refused(self.command().spawn().expect("the program starts"));
+        let ended =
+            until("the server refuses to start", || child.0.try_wait().expect("it can be waited for"));
         let mut output = String::new();
-        let mut stderr = child.stderr.take().expect("stderr is piped");
+        let mut stderr = child.0.stderr.take().expect("stderr is piped");
         std::io::Read::read_to_string(&mut stderr, &mut output).expect("its log is text");
         assert_eq!(ended.code(), Some(1), "{output}");
         output.lines().last().unwrap_or_default().to_owned()
+    }
+}
+
+/// A server that is to end by itself. One that serves instead does not outlive the test that fails for it.
+struct Refused(Child);
+
+impl Drop for Refused {
+    fn drop(&mut self) {
+        // It has ended already, unless the test fails.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -177,9 +189,9 @@ impl Server {
         );
     }
 
-    /// The fields of INFO's section on persistence.
+    /// The fields of INFO.
     pub fn figures(&self) -> BTreeMap<String, String> {
-        let Reply::Bulk(bytes) = self.call("INFO persistence") else { panic!("INFO answers a text") };
+        let Reply::Bulk(bytes) = self.call("INFO") else { panic!("INFO answers a text") };
         let text = String::from_utf8(bytes).expect("INFO is UTF-8");
         let fields = text.lines().filter_map(|line| line.split_once(':'));
         fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()

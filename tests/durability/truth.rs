@@ -189,7 +189,7 @@ impl Stored {
         let database = own_database(client);
         let own = self.keys.iter().filter(|((found, _), _)| *found == database);
         own.map(|((_, name), value)| {
-            let key = name.rsplit('/').next().and_then(|key| key.parse().ok()).unwrap_or(u8::MAX);
+            let key = name.rsplit('/').next().and_then(|key| key.parse().ok()).unwrap_or(u16::MAX);
             assert_eq!(*name, own_name(client, key), "nobody used this key of database {database}");
             (key, *value)
         })

@@ -7,11 +7,29 @@ use crate::random::Random;
 /// The most that may be taken of a subject: never reached, so every take is granted whole.
 pub const MAXIMUM: u64 = 1_000_000_000;
 
-/// Keys of a client's own: few, so that they are changed, deleted and made anew between two cuts.
-pub const OWN_KEYS: u8 = 12;
+/// How many keys clients change, and how often they lose all of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct Spread {
+    /// Keys of each client's own.
+    pub own_keys: u16,
+    /// Subjects that all clients take from.
+    shared_subjects: u16,
+    /// Of so many changes one is FLUSHDB.
+    flush_once_in: u64,
+    /// Whether it is more than a small memory holds.
+    pub is_wide: bool,
+}
 
-/// Subjects that all clients take from: enough that a cut has something to collect.
-pub const SHARED_SUBJECTS: u16 = 2_000;
+impl Spread {
+    /// Few keys of their own, so that they are changed, deleted and made anew between two cuts; subjects enough that a cut has something
+    /// to collect.
+    pub const NARROW: Self =
+        Self { own_keys: 12, shared_subjects: 2_000, flush_once_in: 200, is_wide: false };
+
+    /// More than a small memory holds, own keys too: they live long enough to leave it, come back and be deleted where they are not in it.
+    pub const WIDE: Self =
+        Self { own_keys: 400, shared_subjects: 20_000, flush_once_in: 4_000, is_wide: true };
+}
 
 /// Shared subjects that half of the takes are from.
 const HOT_SUBJECTS: u64 = 20;
@@ -45,55 +63,58 @@ pub enum Value {
 }
 
 /// What a client's own keys hold.
-pub type OwnKeys = BTreeMap<u8, Value>;
+pub type OwnKeys = BTreeMap<u16, Value>;
 
 /// A change of one command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// QUOTA.TAKE of requests.
-    Take { key: u8, amount: u8 },
+    Take { key: u16, amount: u8 },
     /// QUOTA.TAKE of requests and tokens, together or not at all.
-    TakeBoth { key: u8, requests: u8, tokens: u8 },
+    TakeBoth { key: u16, requests: u8, tokens: u8 },
     /// QUOTA.TAKE from a subject of all clients.
     TakeShared { subject: u16, amount: u8 },
     /// INCRBY.
-    Add { key: u8, by: u8 },
+    Add { key: u16, by: u8 },
     /// SET, with an expiry or none.
-    Set { key: u8, number: u32, is_ending: bool },
+    Set { key: u16, number: u32, is_ending: bool },
     /// MSET of the same number under two keys.
-    SetBoth { first: u8, second: u8, number: u32 },
+    SetBoth { first: u16, second: u16, number: u32 },
     /// RENAME.
-    Rename { from: u8, to: u8 },
+    Rename { from: u16, to: u16 },
     /// DEL.
-    Delete { key: u8 },
+    Delete { key: u16 },
     /// FLUSHDB.
     Flush,
 }
 
 impl Change {
     /// One that says something of where the cut was: almost all of them do.
-    pub fn random(random: &mut Random) -> Self {
-        let key = random.byte_below(OWN_KEYS.into());
-        let other = (key + 1 + random.byte_below(u64::from(OWN_KEYS) - 1)) % OWN_KEYS;
+    pub fn random(random: &mut Random, spread: &Spread) -> Self {
+        if random.once_in(spread.flush_once_in) {
+            return Self::Flush;
+        }
+        let own_keys = spread.own_keys;
+        let key = random.short_below(own_keys.into());
+        let other = (key + 1 + random.short_below(u64::from(own_keys) - 1)) % own_keys;
         let amount = 1 + random.byte_below(9);
         let number = u32::try_from(random.below(1 << 31)).expect("it is below 2^31");
         match random.below(200) {
             0..50 => Self::Take { key, amount },
             50..80 => Self::TakeBoth { key, requests: amount, tokens: 10 * amount },
-            80..120 => Self::shared(random),
+            80..120 => Self::shared(random, spread),
             120..145 => Self::Add { key, by: amount },
             145..160 => Self::Set { key, number, is_ending: amount > 6 },
             160..175 => Self::SetBoth { first: key, second: other, number },
             175..185 => Self::Rename { from: key, to: other },
-            185..199 => Self::Delete { key },
-            _ => Self::Flush,
+            _ => Self::Delete { key },
         }
     }
 
     /// A take from a shared subject, which no type and no flush is in the way of.
-    pub fn shared(random: &mut Random) -> Self {
-        let subjects = if random.once_in(2) { HOT_SUBJECTS } else { SHARED_SUBJECTS.into() };
-        let subject = u16::try_from(random.below(subjects)).expect("there are fewer than 2^16");
+    pub fn shared(random: &mut Random, spread: &Spread) -> Self {
+        let subjects = if random.once_in(2) { HOT_SUBJECTS } else { spread.shared_subjects.into() };
+        let subject = random.short_below(subjects);
         Self::TakeShared { subject, amount: 1 + random.byte_below(9) }
     }
 
@@ -136,6 +157,19 @@ impl Change {
         }
     }
 
+    /// What the client's own keys hold that it changes, for the text of a failure; all of them where it changes all.
+    pub fn found(self, keys: &OwnKeys) -> OwnKeys {
+        let (one, other) = match self {
+            Self::Take { key, .. } | Self::TakeBoth { key, .. } | Self::Add { key, .. } => (key, key),
+            Self::Set { key, .. } | Self::Delete { key } => (key, key),
+            Self::SetBoth { first, second, .. } => (first, second),
+            Self::Rename { from, to } => (from, to),
+            Self::TakeShared { .. } => return OwnKeys::new(),
+            Self::Flush => return keys.clone(),
+        };
+        [one, other].into_iter().filter_map(|key| Some((key, *keys.get(&key)?))).collect()
+    }
+
     /// What it takes from a shared subject.
     pub fn of_shared(self) -> Option<(u16, u64)> {
         match self {
@@ -159,7 +193,7 @@ impl Change {
 
     /// The command's words.
     pub fn words(self, client: u8, is_durable: bool) -> String {
-        let own = |key: u8| own_name(client, key);
+        let own = |key: u16| own_name(client, key);
         let text = match self {
             Self::Take { key, amount } => {
                 format!("QUOTA.TAKE {} {amount} BUDGET {MAXIMUM} PER TOTAL", own(key))
@@ -185,7 +219,7 @@ impl Change {
     }
 }
 
-fn take(keys: &mut OwnKeys, key: u8, amount: u8, more: Option<u8>) -> bool {
+fn take(keys: &mut OwnKeys, key: u16, amount: u8, more: Option<u8>) -> bool {
     let found = keys.entry(key).or_insert(Value::Used { requests: None, tokens: None });
     let Value::Used { requests, tokens } = found else { return false };
     *requests = Some(requests.unwrap_or_default() + u64::from(amount));
@@ -201,7 +235,7 @@ pub const fn own_database(client: u8) -> u8 {
 }
 
 /// The name of a client's own key.
-pub fn own_name(client: u8, key: u8) -> String {
+pub fn own_name(client: u8, key: u16) -> String {
     format!("client/{client}/{key}")
 }
 

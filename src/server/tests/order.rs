@@ -59,6 +59,30 @@ fn a_fetch_that_fails_is_an_error_reply() {
     client.expect("-ERR the truth is away\r\n+PONG\r\n+PONG\r\n");
 }
 
+/// Else a pipeline would wait as long as the truth is waited for, once for each of its requests.
+#[test]
+fn what_came_before_a_fetch_failed_is_refused_with_it() {
+    let server = Running::start();
+    let mut client = server.connect();
+    open("there");
+    // Nothing opens for those that are not asked for: whoever did ask would wait for good.
+    let requests = "fetched failing\r\nPING\r\nfetched there\r\nfetched unasked\r\nreply skip\r\nfetched unasked\r\n\
+                    fetched failing\r\nsuspend held\r\nfetched behind\r\nSET a";
+    client.send(requests.as_bytes());
+    let sent = u64::try_from(requests.len()).unwrap();
+    until("all have come", || server.ports.metrics.sum(|worker| worker.input_bytes.value()) == sent);
+    open("get-failing");
+    client.expect("-ERR the truth is away\r\n+PONG\r\n$5\r\nthere\r\n");
+    client.expect("-ERR the truth is away\r\n-ERR the truth is away\r\n");
+    // Time has passed since, so it is asked again; so it is for what came later.
+    open("get-behind");
+    open("held");
+    client.expect("+held\r\n$6\r\nbehind\r\n");
+    open("get-later");
+    client.send(b"\r\nfetched later\r\n");
+    client.expect("+OK\r\n$5\r\nlater\r\n");
+}
+
 #[test]
 fn a_command_whose_keys_never_stay_ends_in_an_error() {
     let server = Running::start();

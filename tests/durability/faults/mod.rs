@@ -3,8 +3,10 @@
 mod disk;
 mod failover;
 mod kill;
+mod memory;
 mod network;
 mod outage;
+mod outbox;
 mod ownership;
 mod rollover;
 mod scene;
@@ -14,6 +16,7 @@ use crate::driver::Fault;
 
 /// All of them, those that take longest first.
 pub const FAULTS: &[Fault] = &[
+    Fault { name: "kill -9 of quotad, keys beyond memory", run: kill::with_small_memory },
     Fault { name: "kill -9 of quotad on SQLite", run: kill::on_sqlite },
     Fault { name: "kill -9 of quotad on Postgres", run: kill::on_postgres },
     Fault { name: "kill -9 of quotad at each step of a flush", run: kill::at_each_step },
@@ -33,6 +36,10 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "a replica promoted, quotad killed", run: failover::promoted_and_killed },
     Fault { name: "the outbox's disk full", run: disk::full },
     Fault { name: "the outbox's disk full, Postgres down", run: disk::full_without_truth },
+    Fault { name: "memory full, Postgres down", run: memory::full_without_truth },
+    Fault { name: "memory full, Postgres stands still", run: memory::full_with_frozen_truth },
+    Fault { name: "a flipped byte amid the outbox", run: outbox::flipped },
+    Fault { name: "a torn end of the outbox", run: outbox::torn },
     Fault { name: "a second server", run: ownership::second_server },
     Fault { name: "an expired lease", run: ownership::take_over },
     Fault { name: "SIGSTOP past the lease", run: ownership::stopped_past_lease },

@@ -26,7 +26,7 @@ const DURABLE_TIMEOUT_MS: u64 = 1_000;
 const DURABLE_SLACK_MS: u64 = 2_000;
 
 /// A database that no client of the ledger uses.
-const PROBE_DATABASE: u8 = 15;
+pub const PROBE_DATABASE: u8 = 15;
 
 /// A server with its ledger.
 pub struct Scene {
