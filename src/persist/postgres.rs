@@ -99,8 +99,13 @@ impl PostgresStore {
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        self.held.give_back_idle();
         match self.pool.begin_with(AssertSqlSafe(Arc::clone(&self.begin))).await {
-            Err(sqlx::Error::PoolTimedOut) => Err(self.without_connection().await),
+            Err(sqlx::Error::PoolTimedOut) => {
+                // Where a role may have few connections, fetches keep none from flushing.
+                self.held.give_back();
+                Err(self.without_connection().await)
+            }
             begun => begun.map_err(unavailable),
         }
     }

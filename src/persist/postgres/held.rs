@@ -48,16 +48,15 @@ impl Held {
 pub(super) struct HeldConnections(Mutex<Vec<Held>>);
 
 impl HeldConnections {
-    /// One that was used a moment ago. The pool gets back what has lain too long.
+    /// One that was used a moment ago.
     pub(super) fn take(&self) -> Option<Held> {
-        let mut waiting = self.0.lock();
-        let taken = waiting.pop()?;
-        if taken.is_fresh() {
-            return Some(taken);
-        }
-        // Those below were used before it.
-        waiting.clear();
-        None
+        self.give_back_idle();
+        self.0.lock().pop()
+    }
+
+    /// Gives those to the pool that have lain too long. Within a Tokio runtime, since the pool tests them on a task.
+    pub(super) fn give_back_idle(&self) {
+        self.0.lock().retain(Held::is_fresh);
     }
 
     /// Keeps a connection on which nothing is open, or gives it to the pool if there are enough.
@@ -69,7 +68,7 @@ impl HeldConnections {
         }
     }
 
-    /// Gives all of them to the pool. Within a Tokio runtime, since the pool tests them on a task.
+    /// Gives all of them to the pool, as [`give_back_idle`](Self::give_back_idle) does.
     pub(super) fn give_back(&self) {
         self.0.lock().clear();
     }

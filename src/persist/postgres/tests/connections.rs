@@ -49,6 +49,35 @@ async fn a_role_without_connections_left_is_named_with_the_remedy() {
     }
 }
 
+/// Where a role has one connection, the one that a fetch keeps is given up for the flush, which is tried again.
+#[tokio::test]
+async fn fetches_keep_no_connection_from_a_flush() {
+    let fixture = Fixture::migrated().await;
+    let epoch = claimed(&fixture.store).await;
+    fixture.store.close().await;
+    let mut admin = PgConnection::connect(&server().url()).await.unwrap();
+    let sql = format!("ALTER ROLE {} CONNECTION LIMIT 1", fixture.schema);
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await.unwrap();
+    let store = Fixture::open(&fixture.schema);
+    let whole = Ok(Applied::Whole { rejected: Vec::new() });
+    let (first, next) = (batch(epoch, 1, vec![put("a", 7)]), batch(epoch, 2, vec![put("a", 8)]));
+    let keys = [MissingKey { database: 0, key: b"a"[..].into() }];
+    assert_eq!(patiently(async || store.apply(OWNER, &first).await).await, whole);
+    assert!(patiently(async || store.fetch(&keys, NOON).await).await.unwrap()[0].is_some());
+    assert_eq!(patiently(async || store.apply(OWNER, &next).await).await, whole);
+}
+
+/// Asks as often as whoever uses a store would: the pool may look for a second connection while the only one comes back.
+async fn patiently<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    for _ in 0..3 {
+        match ask().await {
+            Err(StoreError::Unavailable(_)) => {}
+            answer => return answer,
+        }
+    }
+    ask().await
+}
+
 #[tokio::test]
 async fn connections_that_are_all_in_use_are_told_from_a_server_that_has_none() {
     let fixture = Fixture::migrated().await;
