@@ -13,9 +13,13 @@ use super::batch::Batch;
 /// Bytes of batches held in memory, about; more wait in the outbox alone. As much as a truth takes in a second.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 
+/// What waits is merged to make room unless its first batch has more bytes than this: else each further batch would have all merged again.
+const MOST_MERGED_BYTES: usize = MOST_BYTES / 2;
+
 /// Rows of the batches that are merged into one transaction when several wait: mostly the same keys are in many of them, so that it has
-/// far fewer; at the worst it is some seconds of work of a truth.
-pub(super) const MOST_MERGED_ROWS: usize = 500_000;
+/// far fewer; at the worst it is some seconds of work of a truth. More than [`MOST_BYTES`] of small records have, or what waits would
+/// become more with every transaction.
+pub(super) const MOST_MERGED_ROWS: usize = 1_000_000;
 
 /// The queue.
 #[derive(Default)]
@@ -36,6 +40,18 @@ struct State {
     is_closed: bool,
 }
 
+impl State {
+    /// Makes room: batches that wait have mostly changed the same keys.
+    fn merge(&mut self) {
+        let batches = std::mem::take(&mut self.batches);
+        if let Some(merged) = Batch::merge_all(batches.into_iter().map(|(batch, _)| batch)) {
+            let bytes = merged.weight();
+            self.bytes = bytes;
+            self.batches.push_back((merged, bytes));
+        }
+    }
+}
+
 /// What is to be applied next.
 #[derive(Debug)]
 pub enum Next {
@@ -53,6 +69,13 @@ impl Pending {
         let bytes = batch.weight();
         let mut state = self.state.lock();
         state.newest = batch.seq;
+        let is_small = |(_, bytes): &(Batch, usize)| *bytes <= MOST_MERGED_BYTES;
+        if !state.is_spilled
+            && state.bytes + bytes > MOST_BYTES
+            && state.batches.front().is_some_and(is_small)
+        {
+            state.merge();
+        }
         if is_kept && (state.is_spilled || state.bytes + bytes > MOST_BYTES) {
             state.is_spilled = true;
         } else {
@@ -159,9 +182,9 @@ mod tests {
         }
     }
 
-    fn large(seq: u64) -> Batch {
-        let content = Content::Text(Text::new(&vec![b'x'; MOST_BYTES / 2]));
-        batch(1, seq, vec![record("large", Some(StoredValue { content, expiry: Expiry::NEVER }))])
+    fn large(seq: u64, key: &str) -> Batch {
+        let content = Content::Text(Text::new(&vec![b'x'; MOST_MERGED_BYTES - 1_000]));
+        batch(1, seq, vec![record(key, Some(StoredValue { content, expiry: Expiry::NEVER }))])
     }
 
     #[test]
@@ -189,10 +212,10 @@ mod tests {
     #[test]
     fn what_has_no_room_is_left_to_the_outbox_and_the_queue_is_joined_again() {
         let pending = Pending::default();
-        pending.push(large(1), true);
-        pending.push(large(2), true);
-        pending.push(batch(1, 3, Vec::new()), true);
-        assert_eq!(taken(&pending), Some((1, 1)));
+        pending.push(large(1, "a"), true);
+        pending.push(large(2, "b"), true);
+        pending.push(large(3, "c"), true);
+        assert_eq!(taken(&pending), Some((1, 2)));
         assert!(matches!(pending.take(), Some(Next::Spilled)));
         pending.push(batch(1, 4, Vec::new()), true);
         assert!(!pending.rejoin(3));
@@ -203,11 +226,19 @@ mod tests {
     }
 
     #[test]
+    fn what_changes_again_and_again_needs_no_more_room() {
+        let pending = Pending::default();
+        (1..=20).for_each(|seq| pending.push(large(seq, "a"), true));
+        assert_eq!(taken(&pending), Some((1, 20)));
+        assert!(pending.is_empty());
+    }
+
+    #[test]
     fn what_is_not_on_disk_stays_in_memory() {
         let pending = Pending::default();
-        pending.push(large(1), false);
-        pending.push(large(2), false);
-        pending.push(large(3), false);
+        pending.push(large(1, "a"), false);
+        pending.push(large(2, "b"), false);
+        pending.push(large(3, "c"), false);
         assert_eq!(taken(&pending), Some((1, 3)));
     }
 }

@@ -1,13 +1,13 @@
 //! Merging: the state behind several batches, so that a long outage of the truth is caught up with in few transactions.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use super::{Batch, ClosedPeriod};
-use crate::clock::Timestamp;
-use crate::persist::record::{Record, StoredValue};
+use super::Batch;
+use crate::persist::record::Record;
 
-/// What the keys of one database became. Keys come from users, who must not be able to make them meet: hashes have a seed.
-type LastValues = HashMap<Box<[u8]>, Option<StoredValue>, foldhash::fast::RandomState>;
+/// A batch waits for its merging while the one before it has more than so many times its rows: few small ones behind a large one do not
+/// move all of its records each time, and all that wait are at most as many rows again as the first has.
+const SIZE_RATIO: usize = 2;
 
 impl Batch {
     /// The state behind this batch and the `later` one, which has the next number: the last state of each key, without what
@@ -17,77 +17,66 @@ impl Batch {
     /// When `later` is not the next one: what is between would be lost.
     #[must_use]
     pub fn merge(self, later: Self) -> Self {
-        Self::merge_all([self, later]).expect("two batches are merged into one")
+        assert_eq!(
+            self.seq.checked_add(1),
+            Some(later.first_seq),
+            "the batch behind {} is not the next one",
+            self.seq
+        );
+        debug_assert!(self.is_sorted() && later.is_sorted(), "batches are made in order");
+        let mut records = self.records;
+        if !later.flushed_databases.is_empty() {
+            // A flush comes before the records of its batch. Whatever else the truth has of the database dies by its mark.
+            records.retain(|record| !later.flushed_databases.contains(&record.database));
+        }
+        let flushed = BTreeSet::from_iter(self.flushed_databases.into_iter().chain(later.flushed_databases));
+        let mut closed_periods = self.closed_periods;
+        closed_periods.extend(later.closed_periods);
+        Self {
+            epoch: later.epoch,
+            first_seq: self.first_seq,
+            seq: later.seq,
+            cut_at: later.cut_at,
+            flushed_databases: flushed.into_iter().collect(),
+            records: merged(records, later.records),
+            closed_periods,
+        }
     }
 
-    /// The state behind all of `batches`, each of which has the next number; `None` of none. Takes each record once and keeps
-    /// no more than the last state of each key.
+    /// The state behind all of `batches`, each of which has the next number; `None` of none. They are taken one by one, and no more than
+    /// twice the rows of the result, and the batch at hand, are held at a time.
     ///
     /// # Panics
     /// When a number is missing between two of them: what is between would be lost.
     #[must_use]
     pub fn merge_all(batches: impl IntoIterator<Item = Self>) -> Option<Self> {
-        let mut batches = batches.into_iter();
-        let first = batches.next()?;
-        let Some(second) = batches.next() else { return Some(first) };
-        let mut merge = Merge { first_seq: first.first_seq, ..Merge::default() };
-        merge.add(first);
-        for later in std::iter::once(second).chain(batches) {
-            let Merge { seq, .. } = merge;
-            assert_eq!(
-                seq.checked_add(1),
-                Some(later.first_seq),
-                "the batch behind {seq} is not the next one"
-            );
-            merge.add(later);
+        let mut waiting: Vec<Self> = Vec::new();
+        for mut batch in batches {
+            while let Some(before) =
+                waiting.pop_if(|before| before.records.len() <= SIZE_RATIO * batch.records.len())
+            {
+                batch = before.merge(batch);
+            }
+            waiting.push(batch);
         }
-        Some(merge.into_batch())
+        waiting.into_iter().rev().reduce(|later, before| before.merge(later))
     }
 }
 
-/// Several batches on their way to be one.
-#[derive(Default)]
-struct Merge {
-    epoch: u64,
-    first_seq: u64,
-    seq: u64,
-    cut_at: Timestamp,
-    flushed_databases: BTreeSet<u8>,
-    databases: BTreeMap<u8, LastValues>,
-    closed_periods: Vec<ClosedPeriod>,
-}
-
-impl Merge {
-    fn add(&mut self, later: Batch) {
-        let Batch { epoch, first_seq: _, seq, cut_at, flushed_databases, records, closed_periods } = later;
-        (self.epoch, self.seq, self.cut_at) = (epoch, seq, cut_at);
-        for database in &flushed_databases {
-            // A flush comes before the records of its batch. Whatever else the truth has of the database dies by its mark.
-            self.databases.remove(database);
+/// The records of both in their order; of a key that is in both, the later one's.
+fn merged(earlier: Vec<Record>, later: Vec<Record>) -> Vec<Record> {
+    let mut merged = Vec::with_capacity(earlier.len().max(later.len()));
+    let mut earlier = earlier.into_iter().peekable();
+    for record in later {
+        while let Some(before) = earlier.next_if(|before| before.place() < record.place()) {
+            merged.push(before);
         }
-        self.flushed_databases.extend(flushed_databases);
-        for Record { database, key, value } in records {
-            self.databases.entry(database).or_default().insert(key, value);
-        }
-        self.closed_periods.extend(closed_periods);
+        // Overtaken.
+        drop(earlier.next_if(|before| before.place() == record.place()));
+        merged.push(record);
     }
-
-    fn into_batch(self) -> Batch {
-        let records = self.databases.into_iter().flat_map(|(database, values)| {
-            values.into_iter().map(move |(key, value)| Record { database, key, value })
-        });
-        let mut batch = Batch {
-            epoch: self.epoch,
-            first_seq: self.first_seq,
-            seq: self.seq,
-            cut_at: self.cut_at,
-            flushed_databases: self.flushed_databases.into_iter().collect(),
-            records: records.collect(),
-            closed_periods: self.closed_periods,
-        };
-        batch.sort();
-        batch
-    }
+    merged.extend(earlier);
+    merged
 }
 
 #[cfg(test)]

@@ -3,10 +3,13 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::clock::Timestamp;
 use crate::engine::Expiry;
 use crate::engine::value::Content;
+use crate::persist::batch::ClosedPeriod;
 use crate::persist::contract::{NOON, OWNER, batch, claimed, limit, put, record};
 use crate::persist::fake::FakeStore;
+use crate::persist::record::StoredValue;
 use crate::persist::store::{Applied, Store};
 
 /// More rows than any truth of these tests has.
@@ -84,6 +87,22 @@ fn the_last_state_counts_and_a_flush_drops_what_came_before() {
 #[should_panic(expected = "the batch behind 1 is not the next one")]
 fn a_number_that_is_missing_is_not_merged_over() {
     let _ = batch(1, 1, Vec::new()).merge(batch(1, 3, Vec::new()));
+}
+
+/// However many batches change the same keys, or few of many.
+#[test]
+fn many_batches_of_few_and_of_many_rows_are_merged() {
+    let rows = |seq: i64| match seq {
+        1 => 0..1_000,
+        _ => seq % 7..(seq % 7) * 3 + seq % 2,
+    };
+    let put = |at: i64, seq: i64| put(format!("{at:04}"), seq);
+    let batches =
+        (1..=200_i64).map(|seq| batch(1, seq.unsigned_abs(), rows(seq).map(|at| put(at, seq)).collect()));
+    let last = |at: i64| (1..=200).rev().find(|seq| rows(*seq).contains(&at)).unwrap();
+    let expected = (0..1_000).map(|at| put(at, last(at))).collect();
+    let merged = Batch::merge_all(batches).unwrap();
+    assert_eq!(merged, Batch { first_seq: 1, ..batch(1, 200, expected) });
 }
 
 proptest! {
