@@ -1,7 +1,7 @@
 //! Batches on their way from the flusher to the applier: in memory while they are few, else only in the outbox.
 //!
 //! Invariant: what was pushed is taken in the order of the numbers, each batch once: first what lies here, then, if batches were left to
-//! the outbox, those; the queue is used again only when nothing is there that was not read.
+//! the outbox, those; the queue is used again only when nothing is there that was not read. While a few are being merged nothing is taken.
 
 use std::collections::VecDeque;
 
@@ -13,8 +13,11 @@ use super::batch::Batch;
 /// Bytes of batches held in memory, about; more wait in the outbox alone. As much as a truth takes in a second.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 
-/// What waits is merged to make room unless its first batch has more bytes than this: else each further batch would have all merged again.
-const MOST_MERGED_BYTES: usize = MOST_BYTES / 2;
+/// Bytes behind which what waits is merged while the truth takes what came before: mostly the same keys are in many of the batches.
+const CROWDED_BYTES: usize = MOST_BYTES / 2;
+
+/// The bytes behind the first batch, as a share of its own, below which merging is put off: it would move those of the first each time.
+const LEAST_MERGED_SHARE: usize = 2;
 
 /// Rows of the batches that are merged into one transaction when several wait: mostly the same keys are in many of them, so that it has
 /// far fewer; at the worst it is some seconds of work of a truth. More than [`MOST_BYTES`] of small records have, or what waits would
@@ -26,6 +29,7 @@ pub(super) const MOST_MERGED_ROWS: usize = 1_000_000;
 pub struct Pending {
     state: Mutex<State>,
     changed: Notify,
+    crowded: Notify,
 }
 
 #[derive(Default)]
@@ -38,17 +42,25 @@ struct State {
     is_spilled: bool,
     /// No more batches come.
     is_closed: bool,
+    /// The first batches are being merged, and are put back in front.
+    is_merging: bool,
+    /// How often everything was forgotten.
+    forgotten: u64,
+}
+
+/// What is taken out to be merged.
+struct Waiting {
+    batches: VecDeque<(Batch, usize)>,
+    bytes: usize,
+    /// As it was then.
+    forgotten: u64,
 }
 
 impl State {
-    /// Makes room: batches that wait have mostly changed the same keys.
-    fn merge(&mut self) {
-        let batches = std::mem::take(&mut self.batches);
-        if let Some(merged) = Batch::merge_all(batches.into_iter().map(|(batch, _)| batch)) {
-            let bytes = merged.weight();
-            self.bytes = bytes;
-            self.batches.push_back((merged, bytes));
-        }
+    fn is_crowded(&self) -> bool {
+        let first = self.batches.front().map_or(0, |(_, bytes)| *bytes);
+        let behind = self.bytes.saturating_sub(first);
+        !self.is_merging && self.bytes > CROWDED_BYTES && behind >= first / LEAST_MERGED_SHARE
     }
 }
 
@@ -69,28 +81,59 @@ impl Pending {
         let bytes = batch.weight();
         let mut state = self.state.lock();
         state.newest = batch.seq;
-        let is_small = |(_, bytes): &(Batch, usize)| *bytes <= MOST_MERGED_BYTES;
-        if !state.is_spilled
-            && state.bytes + bytes > MOST_BYTES
-            && state.batches.front().is_some_and(is_small)
-        {
-            state.merge();
-        }
         if is_kept && (state.is_spilled || state.bytes + bytes > MOST_BYTES) {
             state.is_spilled = true;
         } else {
             state.bytes += bytes;
             state.batches.push_back((batch, bytes));
         }
+        if state.is_crowded() {
+            self.crowded.notify_one();
+        }
         drop(state);
         self.changed.notify_one();
+    }
+
+    /// Merges what waits whenever it is much, for as long as it is polled; one caller.
+    pub async fn keep_merged(&self) {
+        loop {
+            self.crowded.notified().await;
+            self.merge_waiting().await;
+        }
+    }
+
+    async fn merge_waiting(&self) {
+        let Some(Waiting { batches, bytes, forgotten }) = self.begin_merging() else { return };
+        // That takes some milliseconds for each batch, for which others on this runtime need not wait.
+        let merge = || Batch::merge_all(batches.into_iter().map(|(batch, _)| batch));
+        let merged = tokio::task::spawn_blocking(merge).await.ok().flatten();
+        let merged = merged.expect("several batches are merged into one");
+        let mut state = self.state.lock();
+        state.is_merging = false;
+        if state.forgotten == forgotten {
+            let merged_bytes = merged.weight();
+            state.bytes = state.bytes - bytes + merged_bytes;
+            state.batches.push_front((merged, merged_bytes));
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    fn begin_merging(&self) -> Option<Waiting> {
+        let mut state = self.state.lock();
+        if !state.is_crowded() {
+            return None;
+        }
+        state.is_merging = true;
+        let batches = std::mem::take(&mut state.batches);
+        Some(Waiting { batches, bytes: state.bytes, forgotten: state.forgotten })
     }
 
     /// Whether nothing waits.
     #[cfg(test)]
     fn is_empty(&self) -> bool {
         let state = self.state.lock();
-        state.batches.is_empty() && !state.is_spilled
+        state.batches.is_empty() && !state.is_spilled && !state.is_merging
     }
 
     /// Says that no more batches come.
@@ -102,6 +145,9 @@ impl Pending {
     /// Takes what waits, merged up to a limit; `None`: nothing waits yet.
     fn take(&self) -> Option<Next> {
         let mut state = self.state.lock();
+        if state.is_merging {
+            return None;
+        }
         let mut taken = Vec::new();
         let mut rows = 0;
         while let Some((batch, bytes)) = state.batches.pop_front() {
@@ -160,6 +206,7 @@ impl Pending {
         let mut state = self.state.lock();
         state.batches.clear();
         state.bytes = 0;
+        state.forgotten += 1;
         state.is_spilled = true;
         drop(state);
         self.changed.notify_one();
@@ -182,8 +229,9 @@ mod tests {
         }
     }
 
+    /// Three fit, and two are not crowded.
     fn large(seq: u64, key: &str) -> Batch {
-        let content = Content::Text(Text::new(&vec![b'x'; MOST_MERGED_BYTES - 1_000]));
+        let content = Content::Text(Text::new(&vec![b'x'; CROWDED_BYTES / 2 - 1_000]));
         batch(1, seq, vec![record(key, Some(StoredValue { content, expiry: Expiry::NEVER }))])
     }
 
@@ -212,33 +260,75 @@ mod tests {
     #[test]
     fn what_has_no_room_is_left_to_the_outbox_and_the_queue_is_joined_again() {
         let pending = Pending::default();
-        pending.push(large(1, "a"), true);
-        pending.push(large(2, "b"), true);
-        pending.push(large(3, "c"), true);
-        assert_eq!(taken(&pending), Some((1, 2)));
+        for (seq, key) in (1..).zip(["a", "b", "c", "d", "e"]) {
+            pending.push(large(seq, key), true);
+        }
+        assert_eq!(taken(&pending), Some((1, 4)));
         assert!(matches!(pending.take(), Some(Next::Spilled)));
-        pending.push(batch(1, 4, Vec::new()), true);
-        assert!(!pending.rejoin(3));
+        pending.push(batch(1, 6, Vec::new()), true);
+        assert!(!pending.rejoin(5));
         assert!(matches!(pending.take(), Some(Next::Spilled)));
-        assert!(pending.rejoin(4));
-        pending.push(batch(1, 5, Vec::new()), true);
-        assert_eq!(taken(&pending), Some((5, 5)));
-    }
-
-    #[test]
-    fn what_changes_again_and_again_needs_no_more_room() {
-        let pending = Pending::default();
-        (1..=20).for_each(|seq| pending.push(large(seq, "a"), true));
-        assert_eq!(taken(&pending), Some((1, 20)));
-        assert!(pending.is_empty());
+        assert!(pending.rejoin(6));
+        pending.push(batch(1, 7, Vec::new()), true);
+        assert_eq!(taken(&pending), Some((7, 7)));
     }
 
     #[test]
     fn what_is_not_on_disk_stays_in_memory() {
         let pending = Pending::default();
-        pending.push(large(1, "a"), false);
-        pending.push(large(2, "b"), false);
-        pending.push(large(3, "c"), false);
-        assert_eq!(taken(&pending), Some((1, 3)));
+        (1..=6).for_each(|seq| pending.push(large(seq, &seq.to_string()), false));
+        assert_eq!(taken(&pending), Some((1, 6)));
+    }
+
+    #[tokio::test]
+    async fn what_changes_again_and_again_needs_no_more_room() {
+        let pending = Pending::default();
+        for seq in 1..=20 {
+            pending.push(large(seq, "a"), true);
+            pending.merge_waiting().await;
+        }
+        assert_eq!(taken(&pending), Some((1, 20)));
+        assert!(pending.is_empty());
+        assert_eq!(pending.state.lock().bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_forgotten_while_it_is_merged_stays_so() {
+        let pending = Pending::default();
+        (1..=3).for_each(|seq| pending.push(large(seq, "a"), true));
+        let merging = pending.merge_waiting();
+        let forgetting = async {
+            // Taken out by now, and nothing is taken meanwhile.
+            assert!(pending.take().is_none());
+            pending.leave_to_outbox();
+        };
+        tokio::join!(biased; merging, forgetting);
+        assert!(matches!(pending.take(), Some(Next::Spilled)));
+        assert!(pending.rejoin(3) && pending.is_empty());
+    }
+
+    /// Pushed, merged and taken by three at once.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+    async fn each_batch_is_taken_once_in_its_order() {
+        const BATCHES: u64 = 400;
+        let pending = std::sync::Arc::new(Pending::default());
+        let keeper = std::sync::Arc::clone(&pending);
+        let merging = tokio::spawn(async move { keeper.keep_merged().await });
+        let pusher = std::sync::Arc::clone(&pending);
+        let pushing = tokio::spawn(async move {
+            for seq in 1..=BATCHES {
+                pusher.push(large(seq, if seq % 3 == 0 { "a" } else { "b" }), false);
+                tokio::task::yield_now().await;
+            }
+            pusher.close();
+        });
+        let mut last = 0;
+        while let Next::Batch(batch) = pending.next().await {
+            assert_eq!(batch.first_seq, last + 1);
+            last = batch.seq;
+        }
+        assert_eq!(last, BATCHES);
+        pushing.await.unwrap();
+        merging.abort();
     }
 }

@@ -305,6 +305,7 @@ impl Running {
         let _ = truth.outbox.set(outbox.clone());
         let first = (parts.engine.open_generation(), epoch.applied + 1);
         let pending = Arc::new(Pending::default());
+        let waiting = Arc::clone(&pending);
         let owner = claim.owner;
         truth.progress.begin(epoch.epoch, epoch.applied);
         tracing::info!(epoch = epoch.epoch, data_set = %epoch.data_set, applied = epoch.applied, "the truth is this server's");
@@ -337,6 +338,7 @@ impl Running {
             lines: Seldom::default(),
         };
         let applier = tokio::spawn(applier.run());
+        tokio::spawn(async move { waiting.keep_merged().await });
         spawn_helpers(parts, &truth, &store, owner, requests, checks);
         Ok(Self { truth, store, owner, flusher, applier, has_outbox: with_outbox, _directory: directory })
     }
