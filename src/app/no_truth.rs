@@ -39,7 +39,7 @@ impl Durability for NoTruth {
         Box::pin(ready(Copies::default()))
     }
 
-    fn commit(&self) -> Pending<Result<(), String>> {
+    fn commit(&self, _database: u8, _key: &[u8]) -> Pending<Result<(), String>> {
         Box::pin(ready(Err(format!("ERR {NO_TRUTH}"))))
     }
 

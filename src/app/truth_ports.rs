@@ -92,17 +92,24 @@ impl Durability for TruthPorts {
             let _ = within(timeout_ms, wait).await;
             Copies {
                 local: u64::from(progress.kept() >= seq),
-                replicas: u64::from(progress.applied() >= seq),
+                // As long as it refuses a row it lacks something that was changed before.
+                replicas: u64::from(progress.applied() >= seq && !truth.refusals.has_any()),
             }
         })
     }
 
-    fn commit(&self) -> Pending<Result<(), String>> {
+    fn commit(&self, database: u8, key: &[u8]) -> Pending<Result<(), String>> {
         let (truth, seq) = (Arc::clone(&self.truth), self.hurried());
         let (timeout, token) = (self.commit_timeout, self.open_flush());
+        let key = Box::from(key);
         Box::pin(async move {
             match tokio::time::timeout(timeout, truth.progress.wait_applied(seq)).await {
-                Ok(()) => Ok(()),
+                Ok(()) => match truth.refusals.of(database, &key, seq) {
+                    None => Ok(()),
+                    Some(reason) => Err(format!(
+                        "REFUSED the take is counted in memory, but the truth refuses its row, and a restart loses it: {reason}"
+                    )),
+                },
                 Err(_) => Err(format!(
                     "TIMEOUT the take is counted, but the truth has not confirmed it within {} ms; QUOTA.SYNC {token} waits on",
                     timeout.as_millis()
@@ -126,7 +133,11 @@ impl Durability for TruthPorts {
             // A take that changed nothing answers the open batch too, which may never come.
             let seq = seq.min(newest);
             let is_there = within(timeout_ms, progress.wait_applied(seq)).await;
-            Ok(if is_there { Synced::Durable } else { Synced::Pending })
+            Ok(match is_there {
+                true if truth.refusals.touch(seq) => Synced::Refused,
+                true => Synced::Durable,
+                false => Synced::Pending,
+            })
         })
     }
 

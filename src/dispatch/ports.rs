@@ -116,8 +116,8 @@ pub trait Durability: Send + Sync {
     fn copies(&self) -> Copies;
     /// Waits until that many copies have what was changed before, at most `timeout_ms` (0: as long as it takes); answers how many do.
     fn wait(&self, wanted: Copies, timeout_ms: u64) -> Pending<Copies>;
-    /// Waits until the truth has what was changed before; an error's text where it has not in time.
-    fn commit(&self) -> Pending<Result<(), String>>;
+    /// Waits until the truth has what was changed of a key before; an error's text where it has not in time, or refuses it.
+    fn commit(&self, database: u8, key: &[u8]) -> Pending<Result<(), String>>;
     /// Waits until the truth has the batch of a token, at most `timeout_ms` (0: as long as it takes); an error's text for what is no token.
     fn sync(&self, token: u64, timeout_ms: u64) -> Pending<Result<Synced, String>>;
     /// What is counted of the truth; nothing without one.
@@ -157,6 +157,8 @@ pub enum Synced {
     Lost,
     /// It was not there in time, and may still come.
     Pending,
+    /// The truth has refused a row of it.
+    Refused,
 }
 
 /// How memory and truth compare.

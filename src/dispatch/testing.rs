@@ -181,7 +181,7 @@ impl Durability for Outside {
         Box::pin(std::future::ready(Copies::default()))
     }
 
-    fn commit(&self) -> Pending<Result<(), String>> {
+    fn commit(&self, _database: u8, _key: &[u8]) -> Pending<Result<(), String>> {
         Box::pin(std::future::ready(Err(NO_TRUTH.to_owned())))
     }
 

@@ -15,6 +15,7 @@ use super::flush_stats::FlushStats;
 use super::outbox::Outbox;
 use super::pending::{MOST_MERGED_ROWS, Next, Pending};
 use super::progress::Progress;
+use super::refusals::Refusals;
 use super::signals::Signals;
 use super::store::{Applied, Claim, Claimed, OwnerId, RejectedRecord, Store, StoreError};
 use crate::clock::{Clock, Stopwatch};
@@ -44,6 +45,8 @@ pub struct Applier {
     pub signals: Arc<Signals>,
     /// What is counted.
     pub stats: Arc<FlushStats>,
+    /// What the truth refused.
+    pub refusals: Arc<Refusals>,
     /// The batches on disk.
     pub outbox: Option<Arc<Mutex<Outbox>>>,
     /// Who writes.
@@ -142,6 +145,7 @@ impl Applier {
             );
         }
         self.stats.rejected_rows.add(count(rejected.len()));
+        self.refusals.note(batch, rejected);
         self.engine.set_applied(generation);
         self.stats.note_applied(batch.cut_at);
         self.progress.set_applied(batch.seq);

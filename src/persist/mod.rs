@@ -32,6 +32,7 @@ pub mod postgres;
 mod progress;
 pub mod record;
 mod recovery;
+mod refusals;
 mod rows;
 mod service;
 mod signals;

@@ -24,6 +24,7 @@ use super::outbox::Outbox;
 use super::pending::Pending;
 use super::progress::Progress;
 use super::recovery::{Loading, Recovery};
+use super::refusals::Refusals;
 use super::signals::Signals;
 use super::start::{StartParts, StartRefused, Started, start};
 use super::store::{EpochRow, OwnerId, Store};
@@ -81,6 +82,8 @@ pub struct Truth {
     pub stats: Arc<FlushStats>,
     /// How far recovery has come.
     pub loading: Arc<Loading>,
+    /// What the truth has refused.
+    pub refusals: Arc<Refusals>,
     engine: Arc<Engine>,
     signals: Arc<Signals>,
     door: FetchDoor,
@@ -130,6 +133,7 @@ impl Truth {
             progress: Arc::default(),
             stats: Arc::default(),
             loading: Arc::default(),
+            refusals: Arc::default(),
             engine: Arc::clone(&parts.engine),
             signals: Arc::default(),
             door,
@@ -331,6 +335,7 @@ impl Running {
             pending,
             signals: Arc::clone(&truth.signals),
             stats: Arc::clone(&truth.stats),
+            refusals: Arc::clone(&truth.refusals),
             outbox,
             owner,
             claim,

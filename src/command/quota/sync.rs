@@ -9,7 +9,7 @@ use crate::resp::ReplyWriter;
 pub(super) static SPEC: Spec = Spec {
     name: "quota.sync",
     syntax: "seq [TIMEOUT milliseconds]",
-    summary: "Waits until the truth has the take that answered this seq: DURABLE; LOST if a crash came before; PENDING when the time is over.",
+    summary: "Waits until the truth has the take that answered this seq: DURABLE; LOST if a crash came before; REFUSED if it refuses a row of that batch; PENDING when the time is over.",
     group: Group::Quota,
     since: "0.1.0",
     complexity: "O(1)",
@@ -46,6 +46,7 @@ fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
             Ok(Synced::Durable) => reply.simple("DURABLE"),
             Ok(Synced::Lost) => reply.simple("LOST"),
             Ok(Synced::Pending) => reply.simple("PENDING"),
+            Ok(Synced::Refused) => reply.simple("REFUSED"),
             Err(text) => reply.error(&format!("ERR {text}")),
         }
         answer

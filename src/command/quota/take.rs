@@ -75,7 +75,7 @@ fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
     // Read after the take: the open batch carries it, and none is closed within a turn.
     let token = context.ports.durability.open_flush();
     if parsed.durable && verdict.status != Status::Denied {
-        return Ok(after_commit(context, &verdict, name, token));
+        return Ok(after_commit(context, subject, &verdict, name, token));
     }
     write(&mut context.reply, &verdict, name, token);
     Ok(Outcome::Reply)
@@ -83,11 +83,11 @@ fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
 
 /// Answers once the truth has the take.
 #[cold]
-fn after_commit(context: &Context<'_>, verdict: &Verdict, name: &str, token: u64) -> Outcome {
+fn after_commit(context: &Context<'_>, subject: &[u8], verdict: &Verdict, name: &str, token: u64) -> Outcome {
     let protocol = context.session.protocol;
     let mut answer = Vec::new();
     write(&mut ReplyWriter::new(&mut answer, protocol), verdict, name, token);
-    let commit = context.ports.durability.commit();
+    let commit = context.ports.durability.commit(context.session.database, subject);
     Outcome::Later(Box::pin(async move {
         if let Err(text) = commit.await {
             answer.clear();

@@ -75,6 +75,7 @@ impl Half {
             pending: Arc::clone(&shared.pending),
             signals: Arc::clone(&shared.signals),
             stats: Arc::clone(&shared.stats),
+            refusals: Arc::default(),
             outbox,
             owner: claim.owner,
             first: (engine.open_generation(), epoch.applied + 1),

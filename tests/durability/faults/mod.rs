@@ -8,6 +8,7 @@ mod network;
 mod outage;
 mod outbox;
 mod ownership;
+mod refused;
 mod rollover;
 mod scene;
 mod start;
@@ -40,6 +41,7 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "memory full, Postgres stands still", run: memory::full_with_frozen_truth },
     Fault { name: "a flipped byte amid the outbox", run: outbox::flipped },
     Fault { name: "a torn end of the outbox", run: outbox::torn },
+    Fault { name: "a row that Postgres refuses", run: refused::constrained },
     Fault { name: "a second server", run: ownership::second_server },
     Fault { name: "an expired lease", run: ownership::take_over },
     Fault { name: "SIGSTOP past the lease", run: ownership::stopped_past_lease },

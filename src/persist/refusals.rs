@@ -1,0 +1,139 @@
+//! Rows that the truth has refused and not taken since, so that nobody is told that they are durable.
+//!
+//! Invariant: a key is here from before the batch with its row counts as applied until a later row of it is taken, or its database is
+//! flushed.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use super::batch::Batch;
+use super::store::RejectedRecord;
+
+/// Keys that are remembered one by one: some MiB. Behind them whole batches count as refused.
+const MOST_KEYS: usize = 10_000;
+
+/// What was refused last of a key.
+struct Refusal {
+    /// The batches whose merged row it was.
+    batches: RangeInclusive<u64>,
+    reason: String,
+}
+
+/// All of them; any thread asks.
+#[derive(Default)]
+pub struct Refusals {
+    /// Whether there are any: what mostly is asked.
+    has_any: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    keys: HashMap<(u8, Box<[u8]>), Refusal>,
+    /// The batches with refused keys that had no room.
+    others: Option<RangeInclusive<u64>>,
+}
+
+impl Refusals {
+    /// Notes what became of a batch, before it counts as applied.
+    pub fn note(&self, batch: &Batch, rejected: &[RejectedRecord]) {
+        if rejected.is_empty() && !self.has_any() {
+            return;
+        }
+        let mut state = self.state.lock();
+        state.keys.retain(|(database, key), _| {
+            let place = (*database, &**key);
+            let is_taken = batch.records.binary_search_by(|record| record.place().cmp(&place)).is_ok();
+            !is_taken && !batch.flushed_databases.contains(database)
+        });
+        for RejectedRecord { database, key, reason } in rejected {
+            let batches = batch.first_seq..=batch.seq;
+            if state.keys.len() < MOST_KEYS {
+                let refusal = Refusal { batches, reason: reason.clone() };
+                state.keys.insert((*database, key.clone()), refusal);
+            } else {
+                let first = state.others.as_ref().map_or(batch.first_seq, |others| *others.start());
+                state.others = Some(first..=batch.seq);
+            }
+        }
+        self.has_any.store(!state.keys.is_empty() || state.others.is_some(), Ordering::Release);
+    }
+
+    /// Whether the truth lacks anything for that reason.
+    #[must_use]
+    pub fn has_any(&self) -> bool {
+        self.has_any.load(Ordering::Acquire)
+    }
+
+    /// Why the truth has refused a key that was changed in batch `seq` or before, and not taken it since.
+    #[must_use]
+    pub fn of(&self, database: u8, key: &[u8], seq: u64) -> Option<String> {
+        if !self.has_any() {
+            return None;
+        }
+        let state = self.state.lock();
+        match state.keys.get(&(database, Box::from(key))) {
+            Some(refusal) => Some(refusal.reason.clone()),
+            None if state.others.as_ref().is_some_and(|others| others.contains(&seq)) => {
+                Some("many rows of its batch were".to_owned())
+            }
+            None => None,
+        }
+    }
+
+    /// Whether the truth lacks a row of batch `seq`.
+    #[must_use]
+    pub fn touch(&self, seq: u64) -> bool {
+        if !self.has_any() {
+            return false;
+        }
+        let state = self.state.lock();
+        let mut batches = state.keys.values().map(|refusal| &refusal.batches).chain(&state.others);
+        batches.any(|batches| batches.contains(&seq))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persist::contract::{batch, put};
+
+    fn rejected(key: &str) -> RejectedRecord {
+        RejectedRecord { database: 0, key: key.as_bytes().into(), reason: format!("no {key}") }
+    }
+
+    #[test]
+    fn a_refused_key_is_known_until_it_is_taken() {
+        let refusals = Refusals::default();
+        let merged = Batch { first_seq: 2, ..batch(1, 4, vec![put("a", 1), put("b", 1), put("c", 1)]) };
+        refusals.note(&merged, &[rejected("a"), rejected("b")]);
+        assert_eq!(refusals.of(0, b"a", 4).as_deref(), Some("no a"));
+        assert_eq!([refusals.of(0, b"c", 4), refusals.of(1, b"a", 4)], [None, None]);
+        assert_eq!([1, 2, 4, 5].map(|seq| refusals.touch(seq)), [false, true, true, false]);
+        // Others change nothing for it.
+        refusals.note(&batch(1, 5, vec![put("c", 2)]), &[]);
+        assert!(refusals.of(0, b"a", 5).is_some());
+        // Refused again, and taken.
+        refusals.note(&batch(1, 6, vec![put("a", 2), put("b", 2)]), &[rejected("b")]);
+        assert_eq!(refusals.of(0, b"a", 6), None);
+        assert_eq!([3, 6].map(|seq| refusals.touch(seq)), [false, true]);
+        // Gone with its database.
+        refusals.note(&Batch { flushed_databases: vec![0], ..batch(1, 7, Vec::new()) }, &[]);
+        assert!(!refusals.has_any() && !refusals.touch(6));
+    }
+
+    #[test]
+    fn more_than_are_remembered_make_their_batches_refused() {
+        let refusals = Refusals::default();
+        let keys: Vec<String> = (0..MOST_KEYS + 1).map(|at| format!("{at:06}")).collect();
+        let records = keys.iter().map(|key| put(key, 1)).collect();
+        let rejected: Vec<_> = keys.iter().map(|key| rejected(key)).collect();
+        refusals.note(&batch(1, 3, records), &rejected);
+        assert!(keys.iter().all(|key| refusals.of(0, key.as_bytes(), 3).is_some()));
+        assert_eq!(refusals.of(0, keys[MOST_KEYS].as_bytes(), 4), None);
+        assert!(refusals.touch(3) && !refusals.touch(4));
+    }
+}
