@@ -8,7 +8,7 @@ mod identity;
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,6 +29,8 @@ pub struct DataDirectory {
     /// Locked; a test's directory in memory has none.
     lock: Option<Arc<File>>,
     identity: Identity,
+    /// The number of the directory on its file system; a test's directory in memory has none.
+    inode: Option<u64>,
 }
 
 impl DataDirectory {
@@ -54,15 +56,19 @@ impl DataDirectory {
     }
 
     fn identified(path: &Path, disk: Arc<dyn Disk>, lock: Option<Arc<File>>) -> Result<Self, DirectoryError> {
+        let inode = match &lock {
+            Some(_) => Some(path.metadata().map_err(failed("looked at", path))?.ino()),
+            None => None,
+        };
         let identity = match Identity::read(&*disk, path)? {
             Some(identity) => identity,
             None => {
-                let identity = Identity { owner: random_id()?, data_set: None };
+                let identity = Identity { owner: random_id()?, data_set: None, inode };
                 identity.write(&*disk, path)?;
                 identity
             }
         };
-        Ok(Self { path: path.to_owned(), disk, lock, identity })
+        Ok(Self { path: path.to_owned(), disk, lock, identity, inode })
     }
 
     /// Where it is.
@@ -96,6 +102,27 @@ impl DataDirectory {
             None => {}
         }
         let identity = Identity { data_set: Some(data_set), ..self.identity };
+        identity.write(&*self.disk, &self.path)?;
+        self.identity = identity;
+        Ok(())
+    }
+
+    /// Whether it was copied, or moved to another file system, since it was [put down](Self::put_down_place) where it is: then another
+    /// process may have the same identity, in spite of the lock.
+    #[must_use]
+    pub fn is_copy(&self) -> bool {
+        self.identity.inode.is_some() && self.identity.inode != self.inode
+    }
+
+    /// Notes where it is.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn put_down_place(&mut self) -> Result<(), DirectoryError> {
+        if self.identity.inode == self.inode {
+            return Ok(());
+        }
+        let identity = Identity { inode: self.inode, ..self.identity };
         identity.write(&*self.disk, &self.path)?;
         self.identity = identity;
         Ok(())

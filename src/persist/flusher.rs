@@ -117,6 +117,7 @@ impl Flusher {
             self.parts.progress.set_refusal(None);
             tracing::warn!("changes are taken again");
         }
+        self.note_if_idle();
         let expected = self.parts.engine.queued();
         let Some((generation, seq)) = self.cut(is_last) else { return };
         let batch = self.collect(generation, seq, expected);
@@ -128,6 +129,19 @@ impl Flusher {
         stats.unkept_rows.set(rows);
         self.keep(batch, is_last);
         stats.unkept_rows.set(0);
+    }
+
+    /// Where nothing was changed, nothing before now is missing: how far behind the truth is counts from the change that comes next.
+    fn note_if_idle(&self) {
+        let FlushParts { engine, clock, progress, stats, .. } = &self.parts;
+        let now = clock.now();
+        if engine.queued() > 0 {
+            return;
+        }
+        stats.note_kept(now);
+        if progress.applied() + 1 == progress.open() {
+            stats.note_applied(now);
+        }
     }
 
     /// Without an outbox the truth takes one batch at a time, so that what changes meanwhile is coalesced.

@@ -297,6 +297,7 @@ impl Running {
             lease: parts.lease,
             take_over: parts.take_over,
             with_outbox,
+            stats: Arc::clone(&truth.stats),
         };
         let Started { epoch, claim, outbox, directory } = start(start_parts).await?;
         let epochs = store.epochs().await.unwrap_or_else(|error| {

@@ -10,9 +10,10 @@ use std::time::Duration;
 use super::backoff::Backoff;
 use super::batch::Batch;
 use super::directory::DataDirectory;
+use super::flush_stats::FlushStats;
 use super::outbox::{self, Limits, Name, Outbox};
 use super::pending::MOST_MERGED_ROWS;
-use super::store::{Applied, Claim, Claimed, DataSetId, Epoch, OwnerRow, Store, StoreError};
+use super::store::{Applied, Claim, Claimed, DataSetId, Epoch, Lease, OwnerRow, Store, StoreError};
 use crate::clock::Clock;
 use crate::metrics::Seldom;
 
@@ -38,6 +39,8 @@ pub struct StartParts {
     pub take_over: bool,
     /// Whether the truth is on another disk, so that an outbox is kept.
     pub with_outbox: bool,
+    /// What is counted: whether the truth is there, at first.
+    pub stats: Arc<FlushStats>,
 }
 
 /// What a start comes to.
@@ -70,6 +73,7 @@ pub async fn start(mut parts: StartParts) -> Result<Started, StartRefused> {
     migrate(&parts).await?;
     let row = patiently(&parts, || parts.store.owner()).await?;
     refuse_another_data_set(&parts, &row)?;
+    refuse_copy(&parts, &row)?;
     apply_outboxes(&parts, &row).await?;
     let claim = claim(&parts, &row);
     let epoch = match patiently(&parts, || parts.store.begin_epoch(&claim)).await? {
@@ -80,6 +84,7 @@ pub async fn start(mut parts: StartParts) -> Result<Started, StartRefused> {
     if parts.directory.data_set() != Some(data_set) {
         parts.directory.set_data_set(data_set).map_err(|error| StartRefused(error.to_string()))?;
     }
+    parts.directory.put_down_place().map_err(|error| StartRefused(error.to_string()))?;
     let claim = Claim { data_set: Some(data_set), ..claim };
     let outbox = if parts.with_outbox {
         let name = Name { data_set, epoch: epoch.epoch, owner: claim.owner };
@@ -108,9 +113,13 @@ async fn patiently<'a, T>(
     let lines = Seldom::default();
     loop {
         match ask().await {
-            Ok(answer) => return Ok(answer),
+            Ok(answer) => {
+                parts.stats.trouble.store(None);
+                return Ok(answer);
+            }
             Err(error @ (StoreError::Unavailable(_) | StoreError::Unclear(_))) => {
                 let now = parts.clock.now();
+                parts.stats.note_trouble(error.to_string(), now);
                 if lines.is_due(now.as_micros()).is_some() {
                     tracing::warn!("waiting for the truth: {error}");
                 }
@@ -141,6 +150,21 @@ fn refuse_another_data_set(parts: &StartParts, row: &OwnerRow) -> Result<(), Sta
         }
         _ => Ok(()),
     }
+}
+
+/// Whoever runs in the directory that this one was copied from would lose the truth to it without a word.
+fn refuse_copy(parts: &StartParts, row: &OwnerRow) -> Result<(), StartRefused> {
+    let Lease::Held(left) = row.lease else { return Ok(()) };
+    if row.owner != Some(parts.directory.owner()) || !parts.directory.is_copy() {
+        return Ok(());
+    }
+    Err(StartRefused(format!(
+        "the data directory {} is a copy of one whose server ({}) owns the truth, with a lease for {} more seconds; if that server is to go \
+         on, give this one a truth and a data directory of its own; if it is gone for good, start again when the lease has run out",
+        parts.directory.path().display(),
+        row.holder,
+        left.as_secs() + 1
+    )))
 }
 
 fn wrong_data_set(path: &Path, own: DataSetId, found: Option<DataSetId>) -> String {

@@ -4,13 +4,14 @@
 //! the truth was asked, and the truth, which has that flush, holds another.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::flush_stats::FlushStats;
 use super::progress::Progress;
 use super::record::StoredValue;
 use super::signals::Signals;
 use super::store::{Store, StoreError};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::engine::{Cursor, DATABASES, Engine, MissingKey};
 
 /// Keys that are compared in one query.
@@ -21,6 +22,12 @@ const ROWS_AT_ONCE: u32 = 1_000;
 
 /// How often a key that changed while it was compared is looked at again.
 const ROUNDS: u32 = 10;
+
+/// How long the truth may take to take what was changed: a large batch takes it seconds.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether it is away meanwhile.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
 /// Differences that are told one by one; more are only counted.
 const MOST_TOLD: usize = 1_000;
@@ -138,7 +145,7 @@ impl Verifier {
             if held.is_empty() {
                 return Ok(());
             }
-            self.flush().await;
+            self.flush().await?;
             let keys: Vec<MissingKey> = held.iter().map(|(key, _)| key.clone()).collect();
             let found = self.store.fetch(&keys, self.clock.now()).await?;
             let now = self.clock.now();
@@ -176,12 +183,25 @@ impl Verifier {
     }
 
     /// Waits until the truth has all that was changed before.
-    async fn flush(&self) {
+    async fn flush(&self) -> Result<(), StoreError> {
         let seq = self.changed_before();
-        if self.progress.applied() < seq {
+        let stopwatch = Stopwatch::start();
+        while self.progress.applied() < seq {
             self.signals.hurry();
-            self.progress.wait_applied(seq).await;
+            if tokio::time::timeout(LOOK_PAUSE, self.progress.wait_applied(seq)).await.is_ok() {
+                break;
+            }
+            if let Some(reason) = self.stats.trouble.load_full() {
+                return Err(StoreError::Unavailable(format!("the truth takes no changes: {reason}")));
+            }
+            if u128::from(stopwatch.nanos()) >= FLUSH_TIMEOUT.as_nanos() {
+                let seconds = FLUSH_TIMEOUT.as_secs();
+                return Err(StoreError::Unavailable(format!(
+                    "the truth has not taken what was changed within {seconds} s"
+                )));
+            }
         }
+        Ok(())
     }
 
     /// The last batch with anything that was changed before now.

@@ -20,6 +20,8 @@ pub(super) struct Identity {
     pub(super) owner: OwnerId,
     /// Which data the truth has, once that is known.
     pub(super) data_set: Option<DataSetId>,
+    /// The number that the file system gave the directory: a copy has another one.
+    pub(super) inode: Option<u64>,
 }
 
 impl Identity {
@@ -49,25 +51,35 @@ impl Identity {
         if let Some(data_set) = self.data_set {
             text.push_str(&format!("data_set = {data_set}\n"));
         }
+        if let Some(inode) = self.inode {
+            text.push_str(&format!("inode = {inode}\n"));
+        }
         text
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let (mut owner, mut data_set) = (None, None);
+        let (mut owner, mut data_set, mut inode) = (None, None, None);
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let (name, value) = line.split_once('=').ok_or_else(|| format!("'{line}' is no 'name = id'"))?;
-            let place = match name.trim() {
-                "owner" => &mut owner,
-                "data_set" => &mut data_set,
-                name => return Err(format!("it has '{name}'; known are owner and data_set")),
+            let (name, value) = (name.trim(), value.trim());
+            let is_twice = match name {
+                "owner" => owner.replace(id(value)?).is_some(),
+                "data_set" => data_set.replace(id(value)?).is_some(),
+                "inode" => {
+                    let number =
+                        value.parse::<u64>().map_err(|_| format!("'{value}' is no inode's number"))?;
+                    inode.replace(number).is_some()
+                }
+                name => return Err(format!("it has '{name}'; known are owner, data_set and inode")),
             };
-            let value = value.trim();
-            let id =
-                Id::parse(value).ok_or_else(|| format!("'{value}' is no id of 32 hexadecimal digits"))?;
-            if place.replace(id).is_some() {
-                return Err(format!("'{}' is there twice", name.trim()));
+            if is_twice {
+                return Err(format!("'{name}' is there twice"));
             }
         }
-        Ok(Self { owner: owner.ok_or("it names no owner")?, data_set })
+        Ok(Self { owner: owner.ok_or("it names no owner")?, data_set, inode })
     }
+}
+
+fn id(value: &str) -> Result<Id, String> {
+    Id::parse(value).ok_or_else(|| format!("'{value}' is no id of 32 hexadecimal digits"))
 }

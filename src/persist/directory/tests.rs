@@ -54,6 +54,24 @@ fn a_second_one_is_told_who_has_it() {
 }
 
 #[test]
+fn a_copy_is_told_from_what_it_was_copied_from() {
+    let parent = tempfile::tempdir().unwrap();
+    let [original, copy, renamed] = ["original", "copy", "renamed"].map(|name| parent.path().join(name));
+    let mut directory = DataDirectory::open(&original).unwrap();
+    directory.set_data_set(DATA_SET).unwrap();
+    assert!(!directory.is_copy());
+    std::fs::create_dir(&copy).unwrap();
+    std::fs::copy(original.join("identity"), copy.join("identity")).unwrap();
+    let mut copied = DataDirectory::open(&copy).unwrap();
+    assert!(copied.is_copy() && copied.owner() == directory.owner());
+    copied.put_down_place().unwrap();
+    drop((directory, copied));
+    assert!(!DataDirectory::open(&copy).unwrap().is_copy(), "it is at home now");
+    std::fs::rename(&original, &renamed).unwrap();
+    assert!(!DataDirectory::open(&renamed).unwrap().is_copy(), "another name is no copy");
+}
+
+#[test]
 fn what_is_no_directory_is_told() {
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("file");
@@ -78,8 +96,12 @@ fn a_damaged_identity_is_told_with_its_remedy() {
     check(b"\xff", "it is no text");
     check(b"owner", "'owner' is no 'name = id'");
     check(b"owner = 12", "'12' is no id of 32");
+    check(format!("owner = {id}\ninode = -1").as_bytes(), "'-1' is no inode's number");
     check(format!("owner = {id}\nowner = {id}").as_bytes(), "'owner' is there twice");
-    check(format!("owner = {id}\nage = {id}").as_bytes(), "it has 'age'; known are owner and data_set");
+    check(
+        format!("owner = {id}\nage = {id}").as_bytes(),
+        "it has 'age'; known are owner, data_set and inode",
+    );
     check(format!("data_set = {id}").as_bytes(), "it names no owner");
 }
 

@@ -40,6 +40,7 @@ impl Half {
             lease: LEASE,
             take_over: false,
             with_outbox: true,
+            stats: Arc::default(),
         };
         let Started { epoch, claim, outbox, directory } =
             start(parts).await.expect("the truth is this one's");
@@ -272,6 +273,7 @@ fn a_server_whose_truth_another_owns_is_fenced_and_changes_nothing() {
             lease: LEASE,
             take_over: false,
             with_outbox: true,
+            stats: Arc::default(),
         };
         let refused = start(parts).await.err().expect("another holds the lease");
         assert!(refused.0.contains("owned by another server (another)"), "{}", refused.0);

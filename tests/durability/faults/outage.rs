@@ -5,6 +5,7 @@ use crate::cluster::Cluster;
 use crate::proxy::{Manner, Proxy};
 use crate::report::Row;
 use crate::server::{Server, Setup};
+use crate::support::Reply;
 use crate::surroundings::{kill_rounds, outage, pass, until};
 
 /// Connections that the crowded server has: quotad's eight and some.
@@ -17,6 +18,10 @@ fn away(cluster: &Cluster, take_away: impl FnOnce(), bring_back: impl FnOnce()) 
     let row = scene.survive(|server| {
         take_away();
         let probe = Probe::take(server);
+        if server.figure("truth_reachable") == 0 {
+            let reply = server.call("QUOTA.VERIFY");
+            assert!(matches!(reply, Reply::Error(_)), "nothing can be compared, but {reply:?} is answered");
+        }
         pass(outage());
         bring_back();
         probe.arrives(server);

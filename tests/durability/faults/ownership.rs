@@ -32,7 +32,7 @@ fn assert_names(refusal: &str, parts: &[&str]) {
     }
 }
 
-/// A second server is refused: on the same truth, and on the same data directory.
+/// A second server is refused: on the same truth, on the same data directory, and on a copy of it.
 pub fn second_server() -> Row {
     let cluster = Cluster::start();
     let sqlite = tempfile::tempdir().expect("a directory can be made");
@@ -52,6 +52,13 @@ pub fn second_server() -> Row {
             );
         }
         assert_names(&setup.refusal(), &[&path, &first.number().to_string()]);
+        let copied = tempfile::tempdir().expect("a directory can be made");
+        std::fs::copy(directory.join("identity"), copied.path().join("identity")).expect("it is there");
+        let copy = Setup { data_dir: copied.path().to_owned(), ..setup.clone() };
+        assert_names(
+            &copy.refusal(),
+            &["is a copy of one whose server", &holder, "a data directory of its own"],
+        );
         assert_eq!(first.call("INCR served"), Reply::Integer("1".to_owned()), "the first goes on");
         assert!(first.terminate().success());
         // Given up in good order, the truth is anybody's.

@@ -9,7 +9,7 @@ use crate::load::{CLIENTS, Load};
 use crate::report::Row;
 use crate::server::{Server, Setup};
 use crate::support::Reply;
-use crate::surroundings::{outage, pass, seed};
+use crate::surroundings::{outage, pass, seed, until};
 
 /// Debian's package `faketime`; the variant for programs with threads.
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
@@ -78,8 +78,11 @@ pub fn terminated_without_truth() -> Row {
     pass(SOME_FLUSHES);
     let reply = server.call("GET client/0/0");
     assert!(format!("{reply:?}").contains("LOADING"), "no data is served before it is known: {reply:?}");
+    until("the truth is missed", || (server.figure("truth_reachable") == 0).then_some(()));
+    assert!(!server.trouble().is_empty(), "it is told what is waited for");
     cluster.start_again();
     server.line_with("the truth is this server's");
+    assert_eq!((server.figure("truth_reachable"), server.trouble()), (1, String::new()));
     let stored = setup.truth().read();
     let row = ledger.settle(&stored, Allowed::Nothing);
     server.compare(&ledger.names(), &stored);
