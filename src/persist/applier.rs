@@ -17,7 +17,7 @@ use super::pending::{MOST_MERGED_ROWS, Next, Pending};
 use super::progress::Progress;
 use super::refusals::Refusals;
 use super::signals::Signals;
-use super::store::{Applied, Claim, Claimed, OwnerId, RejectedRecord, Store, StoreError};
+use super::store::{Applied, Claim, Claimed, OwnerId, OwnerRow, RejectedRecord, Store, StoreError};
 use crate::clock::{Clock, Stopwatch};
 use crate::engine::{Engine, Generation};
 use crate::metrics::Seldom;
@@ -79,6 +79,7 @@ impl Applier {
                 Next::End => return,
                 Next::Batch(batch) => self.apply_until_done(batch, true).await,
                 Next::Spilled => self.apply_from_outbox().await,
+                Next::Lost => self.look_back().await,
             }
             if self.progress.is_fenced() {
                 return;
@@ -146,9 +147,10 @@ impl Applier {
         }
         self.stats.rejected_rows.add(count(rejected.len()));
         self.refusals.note(batch, rejected);
+        // First how far the truth is, which a fetch compares with it; then keys may leave memory.
+        self.progress.set_applied(batch.seq);
         self.engine.set_applied(generation);
         self.stats.note_applied(batch.cut_at);
-        self.progress.set_applied(batch.seq);
         if self.outbox.is_none() {
             self.signals.look();
         }
@@ -223,15 +225,10 @@ impl Applier {
             expected = batch.first_seq - 1,
             "the truth has lost batches that it had committed; they are applied again"
         );
-        let kept = match &self.outbox {
-            Some(outbox) => outbox.lock().first_kept_seq(),
-            None => None,
-        };
-        if let Some(outbox) = self.outbox.as_ref().filter(|_| kept.is_some_and(|kept| kept <= applied + 1)) {
-            outbox.lock().set_back(applied);
-            self.pending.leave_to_outbox();
+        if self.set_outbox_back(applied) {
             return self.apply_from_outbox_behind(applied).await;
         }
+        let kept = self.outbox.as_ref().and_then(|outbox| outbox.lock().first_kept_seq());
         self.stats.lost_windows.add(1);
         tracing::error!(
             applied,
@@ -243,6 +240,48 @@ impl Applier {
         // The next cut has all of it, so nothing has to come between.
         let batch = Batch { first_seq: applied + 1, ..batch };
         Box::pin(self.apply_until_done(batch, true)).await;
+    }
+
+    /// Whether the outbox still has what comes behind batch `applied`; then it is read from there.
+    fn set_outbox_back(&self, applied: u64) -> bool {
+        let Some(outbox) = &self.outbox else { return false };
+        let mut outbox = outbox.lock();
+        let has_all = outbox.first_kept_seq().is_some_and(|kept| kept <= applied + 1);
+        if has_all {
+            outbox.set_back(applied);
+            self.pending.leave_to_outbox();
+        }
+        has_all
+    }
+
+    /// A fetch has found the truth behind what it was known to have: if it is so, that is applied again, though nothing else is to do.
+    async fn look_back(&self) {
+        let is_own = |row: &OwnerRow| row.owner == Some(self.owner) && row.epoch == self.progress.epoch();
+        let Ok(mut row) = self.store.owner().await else { return };
+        if !is_own(&row) {
+            self.after_fence().await;
+            let Ok(again) = self.store.owner().await else { return };
+            row = again;
+        }
+        if !is_own(&row) {
+            return;
+        }
+        let known = self.progress.applied();
+        if row.applied >= known {
+            return;
+        }
+        self.stats.chain_gaps.add(1);
+        tracing::error!(
+            applied = row.applied,
+            known,
+            "the truth has lost batches that it had committed; they are applied again"
+        );
+        if self.set_outbox_back(row.applied) {
+            self.apply_from_outbox_behind(row.applied).await;
+        } else {
+            // The next batch, which has all that is in memory, tells of the gap.
+            self.signals.everything();
+        }
     }
 
     async fn apply_from_outbox_behind(&self, applied: u64) {

@@ -47,7 +47,7 @@ macro_rules! suite {
             $harness;
             batches_form_a_chain, a_retry_is_harmless, a_retry_tells_what_was_refused, a_merged_batch_continues_where_its_parts_ended, another_epoch_is_fenced, a_second_owner_is_refused,
             a_lease_is_taken_over_by_its_rules, a_release_frees_the_truth, another_data_set_is_refused,
-            epochs_are_told, values_of_every_kind_come_back, deleted_keys_are_gone, a_flush_spares_its_own_batch,
+            epochs_are_told, values_of_every_kind_come_back, a_fetch_tells_how_far_the_truth_is, deleted_keys_are_gone, a_flush_spares_its_own_batch,
             a_key_of_another_type_stays_one_row, keys_end_when_they_expire, a_refused_row_blocks_nobody,
             keys_of_any_bytes_come_back, a_scan_meets_every_key_once, dead_rows_are_pruned,
             a_newer_row_stops_the_batch, an_unsorted_batch_is_refused, large_batches_are_applied,
@@ -127,7 +127,7 @@ async fn integers(store: &dyn Store, keys: &[&str]) -> Vec<Option<i64>> {
         Content::Integer(integer) => integer,
         other => panic!("{other:?} is no integer"),
     };
-    let found = store.fetch(&keys, NOON).await.unwrap();
+    let found = store.fetch(&keys, NOON).await.unwrap().values;
     found.into_iter().map(|value| value.map(integer)).collect()
 }
 
@@ -170,8 +170,19 @@ pub(super) async fn values_of_every_kind_come_back(harness: &impl Harness) {
     let records = keys.iter().zip(&values).map(|(key, value)| record(key, Some(value.clone())));
     apply(store, &batch(epoch, 1, records.collect())).await;
     let keys: Vec<MissingKey> = keys.iter().map(key).collect();
-    let found = store.fetch(&keys, NOON).await.unwrap();
+    let found = store.fetch(&keys, NOON).await.unwrap().values;
     assert_eq!(found, values.map(Some));
+}
+
+/// So that whoever fetches sees a truth that was set back.
+pub(super) async fn a_fetch_tells_how_far_the_truth_is(harness: &impl Harness) {
+    let store = harness.store();
+    let epoch = claimed(store).await;
+    for seq in 1..=3 {
+        apply(store, &batch(epoch, seq, vec![put("a", 1)])).await;
+        let fetched = store.fetch(&[key("a"), key("b")], NOON).await.unwrap();
+        assert_eq!((fetched.epoch, fetched.applied, fetched.values.len()), (epoch, seq, 2));
+    }
 }
 
 pub(super) async fn deleted_keys_are_gone(harness: &impl Harness) {
@@ -195,7 +206,7 @@ pub(super) async fn a_flush_spares_its_own_batch(harness: &impl Harness) {
     assert_eq!(integers(store, &["a", "b"]).await, [None, Some(2)]);
     assert_eq!(store.count(NOON).await, Ok(2));
     let elsewhere = MissingKey { database: 1, ..key("a") };
-    assert!(store.fetch(&[elsewhere], NOON).await.unwrap()[0].is_some());
+    assert!(store.fetch(&[elsewhere], NOON).await.unwrap().values[0].is_some());
     apply(store, &batch(epoch, 3, vec![put("a", 3)])).await;
     assert_eq!(integers(store, &["a", "b"]).await, [Some(3), Some(2)]);
     let again = Batch { flushed_databases: vec![0], ..batch(epoch, 4, Vec::new()) };
@@ -210,7 +221,7 @@ pub(super) async fn a_key_of_another_type_stays_one_row(harness: &impl Harness) 
         [value(Content::Integer(1)), used("RATE 10 PER 1s", 3), value(Content::Text(Text::new(b"text")))];
     for (seq, value) in (1..).zip(values) {
         apply(store, &batch(epoch, seq, vec![record("a", Some(value.clone()))])).await;
-        assert_eq!(store.fetch(&[key("a")], NOON).await, Ok(vec![Some(value)]));
+        assert_eq!(store.fetch(&[key("a")], NOON).await.unwrap().values, [Some(value)]);
         assert_eq!(store.count(NOON).await, Ok(1));
     }
 }
@@ -223,7 +234,7 @@ pub(super) async fn keys_end_when_they_expire(harness: &impl Harness) {
     apply(store, &batch(epoch, 1, vec![expiring, put("b", 1)])).await;
     let before = Timestamp::from_micros(NOON.as_micros() - 1);
     for (now, lives) in [(before, true), (NOON, false), (Timestamp::MAX, false)] {
-        assert_eq!(store.fetch(&[key("a")], now).await.unwrap()[0].is_some(), lives);
+        assert_eq!(store.fetch(&[key("a")], now).await.unwrap().values[0].is_some(), lives);
         assert_eq!(store.count(now).await, Ok(1 + u64::from(lives)));
         let page = store.scan(None, 10, now).await.unwrap();
         assert_eq!(page.records.len(), 1 + usize::from(lives));
@@ -283,7 +294,7 @@ pub(super) async fn keys_of_any_bytes_come_back(harness: &impl Harness) {
     let records = keys.iter().enumerate().map(|(at, key)| put(key, number(at)));
     apply(store, &batch(epoch, 1, records.collect())).await;
     let asked: Vec<MissingKey> = keys.iter().map(key).collect();
-    let found = store.fetch(&asked, NOON).await.unwrap();
+    let found = store.fetch(&asked, NOON).await.unwrap().values;
     let expected = (0..keys.len()).map(|at| Some(value(Content::Integer(number(at)))));
     assert_eq!(found, expected.collect::<Vec<_>>());
     let mut scanned: Vec<Vec<u8>> =

@@ -12,8 +12,8 @@ use super::chain::{check, overtaken, refusal};
 use super::claim::{judge, kept_holder};
 use super::record::{Record, StoredValue};
 use super::store::{
-    Answer, Applied, Claim, Claimed, Epoch, EpochRow, Id, Lease, MAX_TOLD_EPOCHS, OwnerId, OwnerRow, Page,
-    Pruned, RejectedRecord, Store, StoreError, Tenure,
+    Answer, Applied, Claim, Claimed, Epoch, EpochRow, Fetched, Id, Lease, MAX_TOLD_EPOCHS, OwnerId, OwnerRow,
+    Page, Pruned, RejectedRecord, Store, StoreError, Tenure,
 };
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
@@ -304,13 +304,17 @@ impl Store for FakeStore {
         Box::pin(self.write(move |data, refused_keys| data.apply(owner, batch, refused_keys)))
     }
 
-    fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Vec<Option<StoredValue>>> {
+    fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Fetched> {
         Box::pin(async move {
             let fetch = |data: &Data, key: &MissingKey| {
                 let row = data.rows.get(&(key.database, key.key.clone()))?;
                 row.value.clone().filter(|_| data.lives(key.database, row, now))
             };
-            Ok(self.read(|data| keys.iter().map(|key| fetch(data, key)).collect()))
+            Ok(self.read(|data| Fetched {
+                epoch: data.epoch(),
+                applied: data.applied,
+                values: keys.iter().map(|key| fetch(data, key)).collect(),
+            }))
         })
     }
 

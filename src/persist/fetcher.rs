@@ -1,7 +1,8 @@
 //! Fetches keys that are not in memory, many in one query.
 //!
 //! Invariants: a key is in one query at a time, and whoever asks for it meanwhile waits for that one; the engine knows of a key before
-//! its query is sent, so that an answer that was overtaken is not put into memory.
+//! its query is sent, so that an answer that was overtaken is not put into memory; and an answer of a truth that has lost batches since
+//! they were committed (a replica was promoted) is refused: memory may have let go of what they changed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,8 +11,11 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::flush_stats::FlushStats;
-use super::store::Store;
-use crate::clock::Clock;
+use super::pending::Pending;
+use super::progress::Progress;
+use super::record::StoredValue;
+use super::store::{Store, StoreError};
+use crate::clock::{Clock, Timestamp};
 use crate::engine::{Engine, MissingKey};
 
 /// Requests that may wait to be taken up; beyond that, clients are told to come back.
@@ -56,6 +60,10 @@ pub struct FetchParts {
     pub engine: Arc<Engine>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// How far batches have come.
+    pub progress: Arc<Progress>,
+    /// Where the applier hears that the truth is behind that.
+    pub pending: Arc<Pending>,
     /// What is counted.
     pub stats: Arc<FlushStats>,
     /// How long a client waits.
@@ -169,6 +177,27 @@ impl Fetcher {
     }
 }
 
+impl FetchParts {
+    /// The values of a truth that has all that it was known to have.
+    async fn fetch(
+        &self,
+        keys: &[MissingKey],
+        now: Timestamp,
+    ) -> Result<Vec<Option<StoredValue>>, StoreError> {
+        // Keys are missing already, so what they were when they left memory is in these batches.
+        let (epoch, applied) = (self.progress.epoch(), self.progress.applied());
+        let fetched = self.store.fetch(keys, now).await?;
+        if fetched.epoch < epoch || fetched.applied < applied {
+            self.pending.look_back();
+            return Err(StoreError::Unavailable(format!(
+                "it has lost batches that it had committed (it is at {} of epoch {}, and was at {applied} of {epoch}), which are applied again",
+                fetched.applied, fetched.epoch
+            )));
+        }
+        Ok(fetched.values)
+    }
+}
+
 /// Fetches the keys and puts what is found into memory.
 async fn query(parts: &FetchParts, wanted: Vec<MissingKey>) -> Result<(), Arc<str>> {
     let mut result = Ok(());
@@ -179,7 +208,7 @@ async fn query(parts: &FetchParts, wanted: Vec<MissingKey>) -> Result<(), Arc<st
             continue;
         }
         parts.stats.fetch_queries.add(1);
-        match tokio::time::timeout(parts.timeout, parts.store.fetch(&fetch.keys, now)).await {
+        match tokio::time::timeout(parts.timeout, parts.fetch(&fetch.keys, now)).await {
             Ok(Ok(values)) => {
                 parts.stats.fetched_keys.add(u64::try_from(values.len()).unwrap_or(u64::MAX));
                 for (key, value) in fetch.keys.iter().zip(values) {

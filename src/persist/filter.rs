@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::flush_stats::FlushStats;
 use super::progress::Progress;
 use super::store::{Store, StoreError};
 use crate::clock::Clock;
@@ -28,8 +29,10 @@ pub struct FilterKeeper {
     pub engine: Arc<Engine>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Whether this server still owns the truth.
+    /// Whether this server still owns the truth, and how far that has been.
     pub progress: Arc<Progress>,
+    /// Whether the truth has lost anything meanwhile.
+    pub stats: Arc<FlushStats>,
 }
 
 impl FilterKeeper {
@@ -50,6 +53,7 @@ impl FilterKeeper {
 
     /// Meets every key of the truth; the next filter takes the place of the old one only behind the last.
     async fn renew(&self) -> Result<u64, StoreError> {
+        let (gaps, known) = (self.stats.chain_gaps.value(), self.progress.applied());
         let count = self.store.count(self.clock.now()).await?;
         self.engine.begin_filter(usize::try_from(count.saturating_mul(GROWTH)).unwrap_or(usize::MAX));
         let mut after = None;
@@ -63,6 +67,11 @@ impl FilterKeeper {
             }
             after = page.next;
             tokio::time::sleep(PAGE_PAUSE).await;
+        }
+        // Keys that it lacked for a while would be taken for absent.
+        let row = self.store.owner().await?;
+        if row.epoch < self.progress.epoch() || row.applied < known || self.stats.chain_gaps.value() != gaps {
+            return Err(StoreError::Unavailable("it has lost batches, which are applied again".to_owned()));
         }
         self.engine.end_filter();
         Ok(count)

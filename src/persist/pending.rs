@@ -46,6 +46,8 @@ struct State {
     is_merging: bool,
     /// How often everything was forgotten.
     forgotten: u64,
+    /// The truth seems to have lost batches.
+    looks_back: bool,
 }
 
 /// What is taken out to be merged.
@@ -71,6 +73,8 @@ pub enum Next {
     Batch(Batch),
     /// What is in the outbox.
     Spilled,
+    /// What the truth may have lost.
+    Lost,
     /// Nothing: everything was taken, and nothing more comes.
     End,
 }
@@ -136,6 +140,12 @@ impl Pending {
         state.batches.is_empty() && !state.is_spilled && !state.is_merging
     }
 
+    /// Says that the truth seems to have lost batches that it had committed.
+    pub fn look_back(&self) {
+        self.state.lock().looks_back = true;
+        self.changed.notify_one();
+    }
+
     /// Says that no more batches come.
     pub fn close(&self) {
         self.state.lock().is_closed = true;
@@ -147,6 +157,9 @@ impl Pending {
         let mut state = self.state.lock();
         if state.is_merging {
             return None;
+        }
+        if std::mem::take(&mut state.looks_back) {
+            return Some(Next::Lost);
         }
         let mut taken = Vec::new();
         let mut rows = 0;
@@ -188,6 +201,7 @@ impl Pending {
         }
         match self.take() {
             Some(Next::Batch(batch)) => Some(batch),
+            // A batch finds out by itself that there is a gap before it.
             _ => None,
         }
     }

@@ -22,9 +22,9 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 
 use super::batch::Batch;
 use super::migrations::{Migration, due};
-use super::record::StoredValue;
 use super::store::{
-    Answer, Applied, Claim, Claimed, EpochRow, OwnerId, OwnerRow, Page, Pruned, Store, StoreError, Tenure,
+    Answer, Applied, Claim, Claimed, EpochRow, Fetched, OwnerId, OwnerRow, Page, Pruned, Store, StoreError,
+    Tenure,
 };
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
@@ -206,7 +206,7 @@ impl Store for PostgresStore {
         within(CALL_TIMEOUT.saturating_add(Duration::from_secs(seconds)), self.apply_batch(owner, batch))
     }
 
-    fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Vec<Option<StoredValue>>> {
+    fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Fetched> {
         within(CALL_TIMEOUT, self.fetch_keys(keys, now))
     }
 

@@ -311,6 +311,7 @@ impl Running {
         let first = (parts.engine.open_generation(), epoch.applied + 1);
         let pending = Arc::new(Pending::default());
         let waiting = Arc::clone(&pending);
+        let behind = Arc::clone(&pending);
         let owner = claim.owner;
         truth.progress.begin(epoch.epoch, epoch.applied);
         tracing::info!(epoch = epoch.epoch, data_set = %epoch.data_set, applied = epoch.applied, "the truth is this server's");
@@ -345,7 +346,7 @@ impl Running {
         };
         let applier = tokio::spawn(applier.run());
         tokio::spawn(async move { waiting.keep_merged().await });
-        spawn_helpers(parts, &truth, &store, owner, requests, checks);
+        spawn_helpers(parts, &truth, &store, owner, behind, requests, checks);
         Ok(Self { truth, store, owner, flusher, applier, has_outbox: with_outbox, _directory: directory })
     }
 
@@ -395,6 +396,7 @@ fn spawn_helpers(
     truth: &Arc<Truth>,
     store: &Arc<dyn Store>,
     owner: OwnerId,
+    pending: Arc<Pending>,
     requests: FetchRequests,
     checks: mpsc::Receiver<Check>,
 ) {
@@ -411,6 +413,8 @@ fn spawn_helpers(
         store: Arc::clone(store),
         engine: Arc::clone(&engine),
         clock: Arc::clone(&clock),
+        progress: Arc::clone(&truth.progress),
+        pending,
         stats: Arc::clone(&truth.stats),
         timeout: fetch_timeout,
     };
@@ -433,6 +437,7 @@ fn spawn_helpers(
         engine: Arc::clone(&engine),
         clock: Arc::clone(&clock),
         progress: Arc::clone(&truth.progress),
+        stats: Arc::clone(&truth.stats),
     };
     let verifier = Verifier {
         store: Arc::clone(store),

@@ -20,9 +20,9 @@ use sqlx::{Sqlite, Transaction};
 
 use super::batch::Batch;
 use super::migrations::{Migration, due};
-use super::record::StoredValue;
 use super::store::{
-    Answer, Applied, Claim, Claimed, EpochRow, OwnerId, OwnerRow, Page, Pruned, Store, StoreError, Tenure,
+    Answer, Applied, Claim, Claimed, EpochRow, Fetched, OwnerId, OwnerRow, Page, Pruned, Store, StoreError,
+    Tenure,
 };
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
@@ -153,7 +153,7 @@ impl Store for SqliteStore {
         Box::pin(self.apply_batch(owner, batch))
     }
 
-    fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Vec<Option<StoredValue>>> {
+    fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Fetched> {
         Box::pin(self.fetch_keys(keys, now))
     }
 

@@ -57,8 +57,8 @@ pub trait Store: Send + Sync {
     /// applied.
     fn apply<'a>(&'a self, owner: OwnerId, batch: &'a Batch) -> Answer<'a, Applied>;
 
-    /// The values under the keys at `now`, in their order; `None` where there is none.
-    fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Vec<Option<StoredValue>>>;
+    /// The values under the keys at `now`, and how far the truth was before they were read.
+    fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Fetched>;
 
     /// The next page of all that lives at `now`: looks at `rows` rows behind `after`, from the beginning without it.
     ///
@@ -243,6 +243,17 @@ pub struct RejectedRecord {
     pub key: Box<[u8]>,
     /// Why.
     pub reason: String,
+}
+
+/// What was fetched, with how far the truth was: it may have lost batches since somebody knew better.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fetched {
+    /// Its epoch, before the values were read.
+    pub epoch: u64,
+    /// The last batch that was applied by then.
+    pub applied: u64,
+    /// The values in the order of the keys; `None` where there is none.
+    pub values: Vec<Option<StoredValue>>,
 }
 
 /// A part of a scan.

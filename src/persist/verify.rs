@@ -147,10 +147,14 @@ impl Verifier {
             }
             self.flush().await?;
             let keys: Vec<MissingKey> = held.iter().map(|(key, _)| key.clone()).collect();
-            let found = self.store.fetch(&keys, self.clock.now()).await?;
+            let known = self.progress.applied();
+            let fetched = self.store.fetch(&keys, self.clock.now()).await?;
+            if fetched.applied < known {
+                return Err(StoreError::Unavailable("it has lost batches that it had committed".to_owned()));
+            }
             let now = self.clock.now();
             let mut changed = Vec::new();
-            for ((key, before), truth) in held.into_iter().zip(found) {
+            for ((key, before), truth) in held.into_iter().zip(fetched.values) {
                 if before == truth {
                     continue;
                 }

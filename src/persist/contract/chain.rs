@@ -114,7 +114,7 @@ pub(in crate::persist) async fn a_merged_batch_continues_where_its_parts_ended(h
         assert_eq!(store.apply(OWNER, &again).await, Ok(BEFORE));
     }
     assert_eq!(integers(store, &["a", "b", "c", "e"]).await, [Some(4), Some(3), None, None]);
-    let found = store.fetch(&[MissingKey { database: 1, ..key("d") }], NOON).await.unwrap();
+    let found = store.fetch(&[MissingKey { database: 1, ..key("d") }], NOON).await.unwrap().values;
     assert_eq!(found, [other(3).value]);
     assert_eq!(store.owner().await.unwrap().applied, 4);
     // With all of its parts still to come, and with all but the last behind.

@@ -131,7 +131,7 @@ type State = BTreeMap<u8, i64>;
 
 async fn truth(store: &FakeStore) -> State {
     let keys: Vec<MissingKey> = (0..KEYS).map(|key| MissingKey { database: 0, key: [key].into() }).collect();
-    let found = store.fetch(&keys, NOON).await.unwrap();
+    let found = store.fetch(&keys, NOON).await.unwrap().values;
     let integer = |content: Content| match content {
         Content::Integer(integer) => integer,
         other => panic!("{other:?} is no integer"),

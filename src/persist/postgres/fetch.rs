@@ -3,7 +3,7 @@
 //! A client waits for it, so what else every call does (a transaction's beginning and end, having the statement described first) is left out:
 //! the statements are sent as one text, which Postgres runs as one transaction of its own accord. That also holds behind PgBouncer.
 //!
-//! The marks of flushed databases are read behind the rows. A flush between the two kills rows that were just read, as it would a moment
+//! How far the truth is is read before the rows, which then have at least what it says. The marks of flushed databases are read behind the rows. A flush between the two kills rows that were just read, as it would a moment
 //! later; the other way round, a row that it killed would be taken for one that lives.
 
 use std::collections::{BTreeMap, HashMap};
@@ -20,8 +20,11 @@ use super::{CONNECTIONS, PostgresStore};
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 use crate::persist::record::StoredValue;
-use crate::persist::rows::{now_ms, stored_value};
-use crate::persist::store::StoreError;
+use crate::persist::rows::{now_ms, stored_value, unsigned};
+use crate::persist::store::{Fetched, StoreError};
+
+/// How far the truth is: the only row of two columns.
+const OWNER: &str = "SELECT epoch, applied FROM owner";
 
 /// The rows of keys in one database that are not deleted or expired.
 const COLUMNS: &str = "SELECT database, epoch, seq, key, state, expires_at_ms FROM entries";
@@ -42,6 +45,7 @@ struct Found {
 /// All that was answered.
 #[derive(Default)]
 struct Answer {
+    owner: Option<(i64, i64)>,
     rows: HashMap<(i32, Vec<u8>), Found>,
     flushed: BTreeMap<i32, Written>,
 }
@@ -51,14 +55,19 @@ impl PostgresStore {
         &self,
         keys: &[MissingKey],
         now: Timestamp,
-    ) -> Result<Vec<Option<StoredValue>>, StoreError> {
-        let sql = format!("{}{}", self.begin_read, statements(keys, now));
+    ) -> Result<Fetched, StoreError> {
+        let sql = format!("{}{OWNER}; {}", self.begin_read, statements(keys, now));
         let rows = self.read(&sql).await.map_err(unavailable)?;
         let mut answer = Answer::default();
         for row in &rows {
             answer.add(row).map_err(unavailable)?;
         }
-        keys.iter().map(|key| answer.take(key)).collect()
+        let (epoch, applied) = answer
+            .owner
+            .map(|(epoch, applied)| (unsigned(epoch), unsigned(applied)))
+            .ok_or_else(|| StoreError::Damaged("the table of the owner has no row".to_owned()))?;
+        let values = keys.iter().map(|key| answer.take(key)).collect::<Result<_, _>>()?;
+        Ok(Fetched { epoch, applied, values })
     }
 
     /// Runs statements that only read; once more, should the connection have ended since its last use.
@@ -95,6 +104,10 @@ impl PostgresStore {
 
 impl Answer {
     fn add(&mut self, row: &PgRow) -> Result<(), sqlx::Error> {
+        if row.len() == 2 {
+            self.owner = Some((row.try_get(0)?, row.try_get(1)?));
+            return Ok(());
+        }
         let database = row.try_get(0)?;
         let written = (row.try_get(1)?, row.try_get(2)?);
         if row.len() == 3 {

@@ -2,11 +2,12 @@
 
 use super::SqliteStore;
 use super::error::{unavailable, unclear};
+use super::owner::read_owner;
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
-use crate::persist::record::{Record, StoredValue};
+use crate::persist::record::Record;
 use crate::persist::rows::{now_ms, signed, stored_value, unsigned};
-use crate::persist::store::{Page, Pruned, StoreError};
+use crate::persist::store::{Fetched, OwnerRow, Page, Pruned, StoreError};
 
 const FETCH: &str =
     "SELECT e.state, e.expires_at_ms FROM entries e LEFT JOIN flushed f ON f.database = e.database
@@ -54,10 +55,11 @@ impl SqliteStore {
         &self,
         keys: &[MissingKey],
         now: Timestamp,
-    ) -> Result<Vec<Option<StoredValue>>, StoreError> {
-        let mut found = Vec::with_capacity(keys.len());
+    ) -> Result<Fetched, StoreError> {
+        let mut values = Vec::with_capacity(keys.len());
         // One transaction, so that all are read as of one point in time.
         let mut transaction = self.readers.begin().await.map_err(unavailable)?;
+        let OwnerRow { epoch, applied, .. } = read_owner(&mut *transaction).await?;
         for MissingKey { database, key } in keys {
             let row: Option<(Vec<u8>, Option<i64>)> = sqlx::query_as(FETCH)
                 .bind(database)
@@ -67,10 +69,10 @@ impl SqliteStore {
                 .await
                 .map_err(unavailable)?;
             let value = row.map(|(state, expires)| stored_value((*database).into(), key, &state, expires));
-            found.push(value.transpose()?);
+            values.push(value.transpose()?);
         }
         transaction.rollback().await.map_err(unavailable)?;
-        Ok(found)
+        Ok(Fetched { epoch, applied, values })
     }
 
     pub(super) async fn scan_page(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::scene::{SOME_FLUSHES, Scene};
+use crate::client::integer;
 use crate::cluster::{Cluster, url_at};
 use crate::ledger::Allowed;
 use crate::load::Load;
@@ -11,8 +12,18 @@ use crate::proxy::{Manner, Proxy};
 use crate::random::Random;
 use crate::report::Row;
 use crate::server::Setup;
-use crate::surroundings::{kill_rounds, now_ms, pass, seed, until};
+use crate::support::Reply;
+use crate::surroundings::{DEADLINE, kill_rounds, now_ms, pass, seed, until};
 use crate::truth::Truth;
+
+/// Subjects of each sort whose takes a replica lacks.
+const ACCOUNTS: u64 = 20;
+
+/// Values that push them out of memory.
+const FILLS: u64 = 60;
+
+/// The bytes of each.
+const FILL_BYTES: usize = 100_000;
 
 /// The most between two restarts of PgBouncer.
 const MOST_PAUSE_MS: u64 = 500;
@@ -57,13 +68,18 @@ impl Pair {
         Self { primary, replica, proxy }
     }
 
-    /// Lets the replica receive nothing more; waits until it lacks batches.
-    fn fall_behind(&self) {
+    /// Lets the replica receive nothing more.
+    fn stop_receiving(&self) {
         self.replica.run("ALTER SYSTEM SET primary_conninfo = ''");
         self.replica.run("SELECT pg_reload_conf()");
         until("the replica receives nothing", || {
             self.replica.is_true("SELECT count(*) = 0 FROM pg_stat_wal_receiver").then_some(())
         });
+    }
+
+    /// Lets the replica receive nothing more; waits until it lacks batches.
+    fn fall_behind(&self) {
+        self.stop_receiving();
         let applied = |cluster: &Cluster| -> u64 {
             cluster.text("SELECT applied::text FROM owner").parse().expect("it is a number")
         };
@@ -108,6 +124,48 @@ pub fn promoted() -> Row {
     assert_eq!(scene.server.figure("truth_lost_windows"), 0, "the outbox has all of it");
     scene.restart_and_compare();
     row
+}
+
+/// Nothing is written behind the promotion, and what the replica lacks has left memory: what is fetched must not be what it has.
+pub fn promoted_and_read() -> Row {
+    let pair = Pair::start();
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let small = ["--maxmemory", "4mb", "--maxmemory-policy", "allkeys-lru", "--fetch-timeout", "1000"];
+    let server = pair.setup(&directory).with(&small).start();
+    server.wait_until_loaded();
+    pair.wait_until_copied();
+    let call = |words: &str| server.call(words);
+    let names = |sort: &str| (0..ACCOUNTS).map(|at| format!("{sort}/{at}")).collect::<Vec<_>>();
+    let take = |name: &str, amount: u64| {
+        let reply = call(&format!("QUOTA.TAKE {name} {amount} BUDGET 100 PER TOTAL DURABLE"));
+        assert!(matches!(reply, Reply::Many(..)), "{reply:?}");
+    };
+    names("old").iter().for_each(|name| take(name, 10));
+    let applied = pair.primary.text("SELECT applied::text FROM owner");
+    until("the replica has the first takes", || {
+        pair.replica.is_true(&format!("SELECT applied >= {applied} FROM owner")).then_some(())
+    });
+    pair.stop_receiving();
+    names("old").iter().for_each(|name| take(name, 80));
+    names("new").iter().for_each(|name| take(name, 90));
+    let fill = "x".repeat(FILL_BYTES);
+    for at in 0..FILLS {
+        assert!(!matches!(call(&format!("SET fill/{at} {fill}")), Reply::Error(_)));
+        server.wait_for_truth(DEADLINE);
+    }
+    pair.promote();
+    for name in names("old").iter().chain(&names("new")) {
+        let verdict =
+            until("the key is there", || match call(&format!("QUOTA.TAKE {name} 80 BUDGET 100 PER TOTAL")) {
+                Reply::Error(text) if text.starts_with("TRYAGAIN") => None,
+                reply => Some(reply),
+            });
+        let Reply::Many(_, parts) = &verdict else { panic!("a take is answered {verdict:?}") };
+        assert_eq!(integer(&parts[0]), Some(0), "80 of {name} were granted twice: {verdict:?}");
+    }
+    server.line_with("the truth has lost batches");
+    assert!(server.figure("fetch_queries") > 0, "keys have left memory");
+    Row { rounds: 1, acknowledged: 3 * ACCOUNTS, ..Row::default() }
 }
 
 /// As [`promoted`], and the replica lacks the server's whole epoch.
