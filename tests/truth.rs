@@ -350,7 +350,27 @@ fn passwords_of_addresses_are_never_shown() {
     let address = "postgres://user:hunter2@127.0.0.1:1/base";
     let printed = text(&finished(&["--print-config", "--truth", address]).stdout);
     assert!(printed.contains("truth = \"postgres://user:(hidden)@127.0.0.1:1/base\""), "{printed}");
-    let wrong = finished(&["--truth", "postgre://user:hunter2@127.0.0.1/base"]);
-    assert_eq!(wrong.status.code(), Some(2));
-    assert!(!text(&wrong.stderr).contains("hunter2"));
+    let printed =
+        text(&finished(&["--print-config", "--truth", "postgres://q@h/db?password=hunter2"]).stdout);
+    assert!(printed.contains("truth = \"postgres://q@h/db?password=(hidden)\""), "{printed}");
+    for address in [
+        "postgre://user:hunter2@127.0.0.1/base",
+        "postgres:/user:hunter2@127.0.0.1/base",
+        "user:hunter2@127.0.0.1",
+    ] {
+        let wrong = finished(&["--truth", address]);
+        let line = text(&wrong.stderr);
+        assert_eq!(wrong.status.code(), Some(2));
+        assert!(line.contains("(hidden)") && !line.contains("hunter2"), "{line}");
+    }
+    // A server tells where its truth is, also while that does not answer.
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().to_str().unwrap();
+    let truth = ["--truth", "postgres://q@127.0.0.1:1/db?password=hunter2", "--data-dir", directory];
+    let server = Running::from(quotad(&[&FREE_PORTS[..], &truth].concat()));
+    let mut client = Client::of(&server);
+    for line in ["CONFIG GET truth", "INFO persistence"] {
+        let reply = client.call(line).in_cli_notation();
+        assert!(reply.contains("password=(hidden)") && !reply.contains("hunter2"), "{reply}");
+    }
 }

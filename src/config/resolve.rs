@@ -99,7 +99,7 @@ fn read_environment(
         };
         let source = Source::Variable(variable.to_owned());
         let Some(value) = value.to_str() else {
-            let value = value.to_string_lossy().into_owned();
+            let value = setting.kind.told(&value.to_string_lossy());
             let reason = "it is not UTF-8".to_owned();
             return Err(SettingError::Unusable { setting: setting.name, source, value, reason });
         };
