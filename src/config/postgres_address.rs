@@ -1,4 +1,6 @@
-//! The parts of an address of Postgres, and what of them may be shown.
+//! The parts of an address of Postgres: whether they are right, and what of them may be shown.
+
+use super::near::nearest;
 
 /// What addresses of Postgres begin with.
 const PREFIXES: [&str; 2] = ["postgres://", "postgresql://"];
@@ -31,6 +33,16 @@ const PARAMETERS: [&str; 19] = [
     "ssl-cert",
     "ssl-key",
 ];
+
+/// The parameters that say whether connections are encrypted.
+const SSL_MODE: [&str; 2] = ["sslmode", "ssl-mode"];
+
+/// What they may be.
+const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+
+/// How to write what cuts an address into its parts.
+const ENCODING: &str =
+    "in a name or password '/' is written %2F, '#' %23, '?' %3F, '@' %40, ':' %3A and '%' %25";
 
 /// An address of Postgres, taken apart as a URL.
 pub(super) struct PostgresAddress<'a> {
@@ -74,6 +86,24 @@ impl<'a> PostgresAddress<'a> {
         is_whole.then_some(Self { prefix, user, host, database, parameters })
     }
 
+    fn check(&self) -> Result<(), String> {
+        for (name, value) in &self.parameters {
+            if !is_parameter(name) {
+                return Err(match value {
+                    Some(_) => unknown(name),
+                    None => format!("behind the '?' stands what is no name=value; {ENCODING}"),
+                });
+            }
+            let Some(value) = value else { return Err(format!("the parameter {name} has no value")) };
+            let is_mode = SSL_MODES.iter().any(|mode| mode.eq_ignore_ascii_case(value));
+            if SSL_MODE.contains(name) && !is_mode {
+                let value = or_hidden(value, "-_");
+                return Err(format!("{name} cannot be {value}: allowed are {}", SSL_MODES.join(", ")));
+            }
+        }
+        Ok(())
+    }
+
     /// The address for people.
     fn shown(&self) -> String {
         let user = match self.user.map(|user| user.split_once(':').ok_or(user)) {
@@ -94,6 +124,23 @@ impl<'a> PostgresAddress<'a> {
         }
         text
     }
+}
+
+/// Whether an address of Postgres has the form of one, and parameters that exist.
+///
+/// # Errors
+/// What is wrong, what was probably meant and what is allowed; nothing of a password is in it.
+pub(super) fn check(text: &str) -> Result<(), String> {
+    let address = PostgresAddress::split(text);
+    let address = address.ok_or_else(|| format!("host and port cannot be told from the rest: {ENCODING}"))?;
+    address.check()
+}
+
+fn unknown(name: &str) -> String {
+    let near = nearest(name, PARAMETERS.into_iter());
+    let near = near.map_or_else(String::new, |near| format!(" did you mean {near}?"));
+    let allowed = PARAMETERS.join(", ");
+    format!("an address of Postgres has no parameter {name}:{near} allowed are {allowed} and options[name]")
 }
 
 /// An address of Postgres for people: nothing of a password is in it.
@@ -172,6 +219,56 @@ mod tests {
             ("postgres://u:SECRET/base", "postgres://(hidden)"),
         ] {
             assert_eq!(shown(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn parameters_that_exist_are_allowed() {
+        for name in PARAMETERS.into_iter().filter(|name| !SSL_MODE.contains(name)) {
+            assert_eq!(
+                check(&format!("postgres://u:p%2F@h:5/b?{name}=1&sslmode=Verify-Full&options[a]=b")),
+                Ok(())
+            );
+        }
+        for text in [
+            "postgres://h",
+            "postgres:///b?host=/run/pg",
+            "postgres://u@%2Frun%2Fpg/b?&",
+            "postgres://[::1]:5/b",
+        ] {
+            assert_eq!(check(text), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_what_is_allowed() {
+        for (text, expected) in [
+            (
+                "postgres://q@h/db?shcema=quotad",
+                "has no parameter shcema: did you mean schema? allowed are schema, sslmode,",
+            ),
+            (
+                "postgres://q@h/db?schema=a&sslmod=verify-full",
+                "has no parameter sslmod: did you mean sslmode? allowed are",
+            ),
+            ("postgres://q@h/db?colour=blue", "has no parameter colour: allowed are"),
+            ("postgres://q@h/db?schema", "the parameter schema has no value"),
+            ("postgres://q@h/db?password=a&SECRET", "behind the '?' stands what is no name=value"),
+            (
+                "postgres://q@h/db?sslmode=verify",
+                "sslmode cannot be verify: allowed are disable, allow, prefer, require, verify-ca, verify-full",
+            ),
+            (
+                "postgres://q@h/db?ssl-mode=disable?password=SECRET",
+                "ssl-mode cannot be (hidden): allowed are disable",
+            ),
+            ("postgres://q:SECRET/@h/db", "'/' is written %2F, '#' %23,"),
+            ("postgres://q:1#SECRET@h/db", "host and port cannot be told"),
+            ("postgres://q@h:port/db", "host and port cannot be told"),
+            ("postgres://q@h:65536/db", "host and port cannot be told"),
+        ] {
+            let error = check(text).unwrap_err();
+            assert!(error.contains(expected) && !error.contains("SECRET"), "{text}: {error}");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::postgres_address::{is_meant, shown, without_rest};
+use super::postgres_address::{check, is_meant, shown, without_rest};
 
 /// What an SQLite file's path follows.
 const SQLITE_PREFIX: &str = "sqlite:";
@@ -27,7 +27,7 @@ impl TruthSetting {
     pub const ALLOWED: &'static str =
         "sqlite, sqlite:PATH, postgres://user:password@host:port/database or none";
 
-    /// Reads a truth's address; of Postgres's only the beginning is looked at.
+    /// Reads a truth's address; of Postgres's only the beginning is looked at, the rest by [`check`](Self::check).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if is_meant(text) {
@@ -39,6 +39,17 @@ impl TruthSetting {
             None if text == "sqlite" => Some(Self::Sqlite(None)),
             None if text == "none" => Some(Self::None),
             None => None,
+        }
+    }
+
+    /// Whether the address has the form of one, and parameters that exist; nothing is looked up.
+    ///
+    /// # Errors
+    /// What is wrong, and what is allowed.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Postgres(address) => check(address),
+            Self::None | Self::Sqlite(_) => Ok(()),
         }
     }
 
