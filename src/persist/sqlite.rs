@@ -88,6 +88,12 @@ impl SqliteStore {
         Ok(Self { writer, readers: pool(READERS).connect_lazy_with(options) })
     }
 
+    /// What is due where there is no file yet.
+    #[must_use]
+    pub fn all_migrations() -> Vec<String> {
+        MIGRATIONS.iter().map(Migration::title).collect()
+    }
+
     /// Closes the file, after what runs has ended.
     pub async fn close(&self) {
         self.readers.close().await;
