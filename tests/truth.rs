@@ -328,7 +328,7 @@ fn the_schema_is_migrated_once_and_verified() {
     let told = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(
-        told.contains("database 0, key \"two\": memory has Integer(2), the truth has Integer(1)"),
+        told.contains("database 0, key \"two\": memory has integer 2, the truth has integer 1"),
         "{told}"
     );
     assert!(told.contains("2 keys compared, 1 differ"), "{told}");

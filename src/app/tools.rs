@@ -191,11 +191,13 @@ mod tests {
             is_good && text == "7 keys compared, 0 differ, 1 changed whenever they were looked at\n",
             "{text}"
         );
-        let (text, is_good) =
-            reported("*4\r\n:7\r\n:0\r\n:2\r\n*1\r\n*4\r\n:3\r\n$3\r\na\"b\r\n$6\r\nabsent\r\n$1\r\n5\r\n")
-                .unwrap();
+        let (text, is_good) = reported(
+            "*4\r\n:7\r\n:0\r\n:2\r\n*1\r\n*4\r\n:3\r\n$3\r\na\"b\r\n$7\r\nnothing\r\n$9\r\ninteger 5\r\n",
+        )
+        .unwrap();
         assert!(
-            !is_good && text.contains(r#"database 3, key "a\"b": memory has absent, the truth has 5"#),
+            !is_good
+                && text.contains(r#"database 3, key "a\"b": memory has nothing, the truth has integer 5"#),
             "{text}"
         );
         assert!(text.contains("... and 1 more"), "{text}");
