@@ -27,6 +27,9 @@ fn a_wrong_setting_is_one_line_and_code_2() {
         &["bogus"],
         &["--config", "/dev/zero"],
         &["check-config", "--requirepass-file", "/dev/zero"],
+        &["check-config", "--truth", "postgres://q@h/db?shcema=quotad"],
+        &["check-config", "--truth", "postgres://q@h/db?port=http"],
+        &["--truth", "postgres://q@h/db?sslmod=verify-full"],
     ] {
         let output = finished(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

@@ -301,16 +301,18 @@ fn a_data_directory_has_one_server() {
 #[test]
 fn the_schema_is_migrated_once_and_verified() {
     let folder = tempfile::tempdir().unwrap();
-    let directory = folder.path().to_str().unwrap();
+    let data_dir = folder.path().join("data");
+    let directory = data_dir.to_str().unwrap();
     let migrate = |flags: &[&str]| {
         let output = finished(&[&["migrate", "--data-dir", directory], flags].concat());
         (output.status.code(), text(&output.stdout))
     };
     assert_eq!(migrate(&["--dry-run"]), (Some(0), "would apply 0001 truth\n".to_owned()));
+    assert!(!data_dir.exists(), "a dry run makes nothing");
     assert_eq!(migrate(&[]), (Some(0), "applied 0001 truth\n".to_owned()));
     assert_eq!(migrate(&[]), (Some(0), "the schema is up to date\n".to_owned()));
 
-    let server = start(folder.path(), &[]);
+    let server = start(&data_dir, &[]);
     let mut client = Client::of(&server);
     client.check("SET one 1", "OK");
     client.check("SET two 2", "OK");
@@ -321,15 +323,31 @@ fn the_schema_is_migrated_once_and_verified() {
         (output.status.code(), text(&output.stdout)),
         (Some(0), "2 keys compared, 0 differ, 0 changed whenever they were looked at\n".to_owned())
     );
-    spoil(&folder.path().join("truth.sqlite"));
+    spoil(&data_dir.join("truth.sqlite"));
     let output = verify();
     let told = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(
-        told.contains("database 0, key \"two\": memory has Integer(2), the truth has Integer(1)"),
+        told.contains("database 0, key \"two\": memory has integer 2, the truth has integer 1"),
         "{told}"
     );
     assert!(told.contains("2 keys compared, 1 differ"), "{told}");
+}
+
+/// Where a server on Postgres has its data, it has an outbox.
+#[test]
+fn no_file_is_made_beside_the_outbox_of_a_server_on_postgres() {
+    let folder = tempfile::tempdir().unwrap();
+    let id = "00112233-4455-6677-8899-aabbccddeeff";
+    std::fs::create_dir(folder.path().join(format!("outbox-{id}-1-{id}"))).unwrap();
+    for flags in [&["--dry-run"][..], &[]] {
+        let directory = ["migrate", "--data-dir", folder.path().to_str().unwrap()];
+        let output = finished(&[&directory[..], flags].concat());
+        let line = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{line}");
+        assert!(line.contains("belongs to a server on Postgres") && line.contains("--truth"), "{line}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
 /// Gives one key the value of another, behind the server's back.
@@ -350,7 +368,27 @@ fn passwords_of_addresses_are_never_shown() {
     let address = "postgres://user:hunter2@127.0.0.1:1/base";
     let printed = text(&finished(&["--print-config", "--truth", address]).stdout);
     assert!(printed.contains("truth = \"postgres://user:(hidden)@127.0.0.1:1/base\""), "{printed}");
-    let wrong = finished(&["--truth", "postgre://user:hunter2@127.0.0.1/base"]);
-    assert_eq!(wrong.status.code(), Some(2));
-    assert!(!text(&wrong.stderr).contains("hunter2"));
+    let printed =
+        text(&finished(&["--print-config", "--truth", "postgres://q@h/db?password=hunter2"]).stdout);
+    assert!(printed.contains("truth = \"postgres://q@h/db?password=(hidden)\""), "{printed}");
+    for address in [
+        "postgre://user:hunter2@127.0.0.1/base",
+        "postgres:/user:hunter2@127.0.0.1/base",
+        "user:hunter2@127.0.0.1",
+    ] {
+        let wrong = finished(&["--truth", address]);
+        let line = text(&wrong.stderr);
+        assert_eq!(wrong.status.code(), Some(2));
+        assert!(line.contains("(hidden)") && !line.contains("hunter2"), "{line}");
+    }
+    // A server tells where its truth is, also while that does not answer.
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().to_str().unwrap();
+    let truth = ["--truth", "postgres://q@127.0.0.1:1/db?password=hunter2", "--data-dir", directory];
+    let server = Running::from(quotad(&[&FREE_PORTS[..], &truth].concat()));
+    let mut client = Client::of(&server);
+    for line in ["CONFIG GET truth", "INFO persistence"] {
+        let reply = client.call(line).in_cli_notation();
+        assert!(reply.contains("password=(hidden)") && !reply.contains("hunter2"), "{reply}");
+    }
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::log;
 use super::start::{End, Server, Surroundings};
 use super::tools;
+use super::truth::address;
 use crate::config::{Action, CommandLine, CommandLineEnd, Resolved, print_config, resolve};
 
 /// The exit code when something failed while starting or serving.
@@ -30,6 +31,9 @@ pub fn run(
         Ok(resolved) => resolved,
         Err(error) => return complain(&error.to_string(), WRONG_SETTING),
     };
+    if let Err(error) = address(&resolved.config) {
+        return complain(&error.to_string(), WRONG_SETTING);
+    }
     match line.action {
         Action::PrintConfig => print(&print_config(&resolved.config)),
         Action::CheckConfig => print(&check_report(&resolved)),

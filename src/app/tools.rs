@@ -7,7 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::truth::address;
-use crate::config::{Config, ListenAddress};
+use crate::config::{Config, ListenAddress, TruthSetting};
+use crate::persist::outbox;
 use crate::resp::write_request;
 
 /// How long to wait for a server that does not accept the connection.
@@ -34,14 +35,15 @@ pub struct Found {
 pub fn migrate(config: &Config, dry_run: bool) -> Result<Found, String> {
     let address = address(config).map_err(|error| error.to_string())?;
     let Some(address) = address else { return Err("there is no truth (--truth none) to migrate".to_owned()) };
-    if config.truth.sqlite_path(&config.data_dir).is_some() {
+    check_owner(config)?;
+    if !dry_run && config.truth.sqlite_path(&config.data_dir).is_some() {
         std::fs::create_dir_all(&config.data_dir)
             .map_err(|error| format!("{} cannot be made: {error}", config.data_dir.display()))?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("no runtime could be made: {error}"))?;
     let lease = Duration::from_secs(config.lease_secs);
-    let migrations = runtime.block_on(async { address.open(lease).await?.migrate(dry_run).await });
+    let migrations = runtime.block_on(address.migrate(lease, dry_run));
     let migrations = migrations.map_err(|error| error.to_string())?;
     let mut text = String::new();
     for migration in &migrations {
@@ -52,6 +54,24 @@ pub fn migrate(config: &Config, dry_run: bool) -> Result<Found, String> {
         text.push_str("the schema is up to date\n");
     }
     Ok(Found { text, is_good: true })
+}
+
+/// Refuses to make an SQLite file in the data directory of a server on Postgres, which is not where its truth is: only such a one keeps
+/// an outbox, and from its first start on.
+fn check_owner(config: &Config) -> Result<(), String> {
+    if config.truth != TruthSetting::Sqlite(None) {
+        return Ok(());
+    }
+    let Ok(files) = std::fs::read_dir(&config.data_dir) else { return Ok(()) };
+    let mut names = files.flatten().map(|file| file.file_name().to_string_lossy().into_owned());
+    match names.find(|name| outbox::Name::parse(name).is_some()) {
+        None => Ok(()),
+        Some(outbox) => Err(format!(
+            "the data directory {} belongs to a server on Postgres, whose {outbox} is in it: name that truth with --truth postgres://..., \
+             or another directory with --data-dir",
+            config.data_dir.display()
+        )),
+    }
 }
 
 /// Has the running server at the first listen address compare its memory with its truth.
@@ -171,11 +191,13 @@ mod tests {
             is_good && text == "7 keys compared, 0 differ, 1 changed whenever they were looked at\n",
             "{text}"
         );
-        let (text, is_good) =
-            reported("*4\r\n:7\r\n:0\r\n:2\r\n*1\r\n*4\r\n:3\r\n$3\r\na\"b\r\n$6\r\nabsent\r\n$1\r\n5\r\n")
-                .unwrap();
+        let (text, is_good) = reported(
+            "*4\r\n:7\r\n:0\r\n:2\r\n*1\r\n*4\r\n:3\r\n$3\r\na\"b\r\n$7\r\nnothing\r\n$9\r\ninteger 5\r\n",
+        )
+        .unwrap();
         assert!(
-            !is_good && text.contains(r#"database 3, key "a\"b": memory has absent, the truth has 5"#),
+            !is_good
+                && text.contains(r#"database 3, key "a\"b": memory has nothing, the truth has integer 5"#),
             "{text}"
         );
         assert!(text.contains("... and 1 more"), "{text}");

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use super::postgres_address::HIDDEN;
 use super::{Kind, SETTINGS, Setting, SettingError, Source};
 
 /// The flag of `migrate`.
@@ -134,6 +135,7 @@ fn end_of(error: &clap::Error) -> CommandLineEnd {
     };
     if let (ErrorKind::UnknownArgument, Some(name)) = (error.kind(), context(ContextKind::InvalidArg))
         && let Some(name) = name.strip_prefix("--")
+        && !may_hold_password(name)
     {
         let near = super::near::nearest(name, SETTINGS.iter().map(|setting| setting.name));
         let (near, name) = (near.map(ToOwned::to_owned), name.to_owned());
@@ -145,8 +147,14 @@ fn end_of(error: &clap::Error) -> CommandLineEnd {
     }
     // What clap says of its other errors begins with the line that tells what is wrong.
     let text = error.to_string();
-    let line = text.lines().next().unwrap_or_default();
-    CommandLineEnd::Error(SettingError::CommandLine(line.trim_start_matches("error: ").to_owned()))
+    let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let words = line.split(' ').map(|word| if may_hold_password(word) { HIDDEN } else { word });
+    CommandLineEnd::Error(SettingError::CommandLine(words.collect::<Vec<_>>().join(" ")))
+}
+
+/// Whether a word of a wrong command line may be a truth's address, whose flag is missing or misspelled.
+fn may_hold_password(word: &str) -> bool {
+    word.contains('@') || word.contains("password=")
 }
 
 #[cfg(test)]
@@ -196,9 +204,18 @@ mod tests {
             error("quotad --requirepass x"),
             "--requirepass is no setting (command line): quotad --help lists all settings"
         );
-        for line in ["quotad start", "quotad --threads", "quotad --threads 1 --threads 2", "quotad -x"] {
+        for line in [
+            "quotad start",
+            "quotad --threads",
+            "quotad --threads 1 --threads 2",
+            "quotad -x",
+            "quotad postgres://q:SECRET@h/db",
+            "quotad postgres://q@h/db?password=SECRET",
+            "quotad --trut=postgres://q:SECRET@h/db",
+            "quotad --trut:postgres://q:SECRET@h/db",
+        ] {
             let text = error(line);
-            assert!(!text.is_empty() && !text.contains('\n'), "{text}");
+            assert!(!text.is_empty() && !text.contains('\n') && !text.contains("SECRET"), "{text}");
         }
     }
 

@@ -46,7 +46,7 @@ fn read_one(
     let wrong = || SettingError::Value {
         setting: setting.name,
         source: source.clone(),
-        value: value.to_string(),
+        value: setting.kind.told(&value.to_string()),
         allowed: setting.kind.allowed(),
     };
     let texts = match value {

@@ -101,11 +101,15 @@ impl Kind {
             [text] => self.set_one(config, text),
             _ => None,
         }
-        .ok_or_else(|| match self {
-            // A password may be in what is no address.
-            Self::Truth(_) => not(&without_password(&texts.join(" "))),
-            _ => not(&texts.join(" ")),
-        })
+        .ok_or_else(|| not(&self.told(&texts.join(" "))))
+    }
+
+    /// What was given, right or wrong, as it may be told: a password may be in what is no address.
+    pub(super) fn told(&self, text: &str) -> String {
+        match self {
+            Self::Truth(_) => without_password(text),
+            _ => text.to_owned(),
+        }
     }
 
     fn set_one(&self, config: &mut Config, text: &str) -> Option<()> {

@@ -13,6 +13,7 @@ mod error;
 mod file;
 mod kind;
 mod near;
+mod postgres_address;
 mod quantity;
 mod render;
 mod resolve;

@@ -60,6 +60,7 @@ pub fn resolve(
     let source_of = |name| sources.get(name).cloned().unwrap_or(Source::Default);
     let mut warnings = Vec::new();
     check_data_dir(&config, &source_of("data-dir"))?;
+    check_truth(&config, &source_of("truth"))?;
     read_password(&mut config, &source_of("requirepass-file"), &mut warnings)?;
     warn_of_open_door(&config, &mut warnings);
     Ok(Resolved { config, sources, warnings })
@@ -99,7 +100,7 @@ fn read_environment(
         };
         let source = Source::Variable(variable.to_owned());
         let Some(value) = value.to_str() else {
-            let value = value.to_string_lossy().into_owned();
+            let value = setting.kind.told(&value.to_string_lossy());
             let reason = "it is not UTF-8".to_owned();
             return Err(SettingError::Unusable { setting: setting.name, source, value, reason });
         };
@@ -117,6 +118,14 @@ fn check_data_dir(config: &Config, source: &Source) -> Result<(), SettingError> 
     let value = config.data_dir.display().to_string();
     let reason = "it is there and no directory".to_owned();
     Err(SettingError::Unusable { setting: "data-dir", source: source.clone(), value, reason })
+}
+
+/// An address of Postgres with a parameter that is misspelled would be one without it: another schema, or no certificate checked.
+fn check_truth(config: &Config, source: &Source) -> Result<(), SettingError> {
+    config.truth.check().map_err(|reason| {
+        let value = config.truth.to_string();
+        SettingError::Unusable { setting: "truth", source: source.clone(), value, reason }
+    })
 }
 
 fn read_password(
@@ -358,6 +367,12 @@ mod tests {
             "--data-dir DIR/empty",
             &[],
             "data-dir cannot be \"DIR/empty\" (flag --data-dir): it is there and no directory",
+        );
+        check(
+            "--truth postgres://q:p@h/db?sslmode=on",
+            &[],
+            "truth cannot be \"postgres://q:(hidden)@h/db?sslmode=on\" (flag --truth): sslmode cannot be on: allowed are \
+             disable, allow, prefer, require, verify-ca, verify-full",
         );
         check(
             "--config /dev/zero",

@@ -3,17 +3,13 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::postgres_address::{check, is_meant, shown, without_rest};
+
 /// What an SQLite file's path follows.
 const SQLITE_PREFIX: &str = "sqlite:";
 
 /// The file in the data directory, where no other is named.
 const SQLITE_FILE: &str = "truth.sqlite";
-
-/// What addresses of Postgres begin with.
-const POSTGRES_PREFIXES: [&str; 2] = ["postgres://", "postgresql://"];
-
-/// What is shown in place of a password.
-const HIDDEN: &str = "(hidden)";
 
 /// The store that wins on restart.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,10 +27,10 @@ impl TruthSetting {
     pub const ALLOWED: &'static str =
         "sqlite, sqlite:PATH, postgres://user:password@host:port/database or none";
 
-    /// Reads a truth's address; of Postgres's only the beginning is looked at.
+    /// Reads a truth's address; of Postgres's only the beginning is looked at, the rest by [`check`](Self::check).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        if POSTGRES_PREFIXES.iter().any(|prefix| text.len() > prefix.len() && text.starts_with(prefix)) {
+        if is_meant(text) {
             return Some(Self::Postgres(text.to_owned()));
         }
         match text.strip_prefix(SQLITE_PREFIX) {
@@ -43,6 +39,17 @@ impl TruthSetting {
             None if text == "sqlite" => Some(Self::Sqlite(None)),
             None if text == "none" => Some(Self::None),
             None => None,
+        }
+    }
+
+    /// Whether the address has the form of one, and parameters that exist; nothing is looked up.
+    ///
+    /// # Errors
+    /// What is wrong, and what is allowed.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Postgres(address) => check(address),
+            Self::None | Self::Sqlite(_) => Ok(()),
         }
     }
 
@@ -56,16 +63,11 @@ impl TruthSetting {
     }
 }
 
-/// `text` without a password between `//user:` and `@`.
+/// What was given as a truth, right or wrong, without what may be a password.
 pub(super) fn without_password(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let authority_end = rest.find('/').unwrap_or(rest.len());
-    let Some(at) = rest[..authority_end].rfind('@').or_else(|| rest.rfind('@')) else {
-        return text.to_owned();
-    };
-    match rest[..at].split_once(':') {
-        Some((user, _)) => format!("{scheme}://{user}:{HIDDEN}{}", &rest[at..]),
-        None => text.to_owned(),
+    match TruthSetting::parse(text) {
+        Some(setting) => setting.to_string(),
+        None => without_rest(text),
     }
 }
 
@@ -76,7 +78,7 @@ impl fmt::Display for TruthSetting {
             Self::None => formatter.write_str("none"),
             Self::Sqlite(None) => formatter.write_str("sqlite"),
             Self::Sqlite(Some(path)) => write!(formatter, "{SQLITE_PREFIX}{}", path.display()),
-            Self::Postgres(address) => formatter.write_str(&without_password(address)),
+            Self::Postgres(address) => formatter.write_str(&shown(address)),
         }
     }
 }
@@ -100,15 +102,16 @@ mod tests {
             ("sqlite:/a/b", "sqlite:/a/b"),
             ("postgres://h/base", "postgres://h/base"),
             ("postgres://u@h:5/base", "postgres://u@h:5/base"),
-            ("postgres://u:secret@h/base?a=b", "postgres://u:(hidden)@h/base?a=b"),
-            ("postgresql://u:se/cr@et@h/base", "postgresql://u:(hidden)@h/base"),
+            ("postgres://u:secret@h/base?schema=b", "postgres://u:(hidden)@h/base?schema=b"),
+            ("postgres://u@h/base?password=secret", "postgres://u@h/base?password=(hidden)"),
+            ("postgresql://u:se/cr@et@h/base", "postgresql://(hidden)"),
         ] {
             assert_eq!(TruthSetting::parse(text).unwrap().to_string(), shown);
         }
         for text in ["", "nothing", "postgres://", "mysql://u:p@h/b", "sqlite3"] {
             assert_eq!(TruthSetting::parse(text), None, "{text}");
         }
-        assert_eq!(without_password("postgre://u:secret@h/b"), "postgre://u:(hidden)@h/b");
+        assert_eq!(without_password("postgre://u:secret@h/b"), "postgre://(hidden)");
     }
 
     #[test]

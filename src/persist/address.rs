@@ -28,6 +28,20 @@ impl TruthAddress {
         matches!(self, Self::Postgres(_))
     }
 
+    /// Brings its schema up to date, or only says what would be done; answers the migrations. Within the Tokio runtime.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`Store::migrate`].
+    pub async fn migrate(&self, lease: Duration, dry_run: bool) -> Result<Vec<String>, StoreError> {
+        match self {
+            // To open the file would make it.
+            Self::Sqlite(path) if dry_run && matches!(path.try_exists(), Ok(false)) => {
+                Ok(SqliteStore::all_migrations())
+            }
+            _ => self.open(lease).await?.migrate(dry_run).await,
+        }
+    }
+
     /// Opens it. Within the Tokio runtime that uses it.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ pub mod outbox;
 mod pending;
 pub mod postgres;
 mod progress;
+mod readable;
 pub mod record;
 mod recovery;
 mod refusals;

@@ -83,8 +83,15 @@ impl SqliteStore {
                 .idle_timeout(None)
                 .max_lifetime(None)
         };
-        let writer = pool(1).connect_with(options.clone()).await.map_err(unavailable)?;
+        let writer = pool(1).connect_with(options.clone()).await;
+        let writer = writer.map_err(|error| of_file(path, unavailable(error)))?;
         Ok(Self { writer, readers: pool(READERS).connect_lazy_with(options) })
+    }
+
+    /// What is due where there is no file yet.
+    #[must_use]
+    pub fn all_migrations() -> Vec<String> {
+        MIGRATIONS.iter().map(Migration::title).collect()
     }
 
     /// Closes the file, after what runs has ended.
@@ -125,6 +132,17 @@ impl SqliteStore {
         }
         transaction.commit().await.map_err(unclear)?;
         Ok(due.iter().map(Migration::title).collect())
+    }
+}
+
+/// The error with the file it is about.
+fn of_file(path: &Path, error: StoreError) -> StoreError {
+    let told = |reason: String| format!("{}: {reason}", path.display());
+    match error {
+        StoreError::Unavailable(reason) => StoreError::Unavailable(told(reason)),
+        StoreError::Unclear(reason) => StoreError::Unclear(told(reason)),
+        StoreError::Denied(reason) => StoreError::Denied(told(reason)),
+        StoreError::Damaged(reason) => StoreError::Damaged(told(reason)),
     }
 }
 

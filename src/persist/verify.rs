@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::flush_stats::FlushStats;
 use super::progress::Progress;
+use super::readable;
 use super::record::StoredValue;
 use super::signals::Signals;
 use super::store::{Store, StoreError};
@@ -161,7 +162,9 @@ impl Verifier {
                 match self.look(&key, now) {
                     // It left memory, so the truth is all there is of it.
                     None => {}
-                    Some(after) if after == before => self.note_difference(&key, &after, &truth, report),
+                    Some(after) if after == before => {
+                        self.note_difference(key, (after.as_ref(), truth.as_ref()), now, report);
+                    }
                     Some(after) => changed.push((key, after)),
                 }
             }
@@ -216,37 +219,22 @@ impl Verifier {
 
     fn note_difference(
         &self,
-        key: &MissingKey,
-        memory: &Option<StoredValue>,
-        truth: &Option<StoredValue>,
+        key: MissingKey,
+        (memory, truth): (Option<&StoredValue>, Option<&StoredValue>),
+        now: Timestamp,
         report: &mut VerifyReport,
     ) {
         report.differing += 1;
         self.stats.differing_keys.add(1);
         if report.differences.len() < MOST_TOLD {
-            report.differences.push(Difference {
-                database: key.database,
-                key: key.key.clone(),
-                memory: shown(memory),
-                truth: shown(truth),
-            });
+            let (memory, truth) = readable::pair(memory, truth, now);
+            report.differences.push(Difference { database: key.database, key: key.key, memory, truth });
         }
     }
 }
 
 fn databases() -> impl Iterator<Item = u8> {
     (0..DATABASES).filter_map(|database| u8::try_from(database).ok())
-}
-
-fn shown(value: &Option<StoredValue>) -> String {
-    /// Characters of a value that are told.
-    const MOST_CHARACTERS: usize = 200;
-    let Some(value) = value else { return "absent".to_owned() };
-    let mut text = format!("{:?}", value.content);
-    if let Some(millis) = value.expiry.as_millis() {
-        text = format!("{text}, ends at {millis} ms");
-    }
-    text.chars().take(MOST_CHARACTERS).collect()
 }
 
 fn count(length: usize) -> u64 {

@@ -6,7 +6,7 @@ use crate::resp::ReplyWriter;
 pub(super) static SPEC: Spec = Spec {
     name: "quota.verify",
     syntax: "",
-    summary: "Compares every key with the truth, after a flush; answers how many were compared, kept changing and differ, and the first that differ: database, key, in memory, in the truth.",
+    summary: "Compares every key in memory with the truth, after a flush; answers how many were compared, kept changing and differ, and the first that differ: database, key, in memory, in the truth.",
     group: Group::Quota,
     since: "0.1.0",
     complexity: "O(keys), beside the commands of all clients",

@@ -10,9 +10,21 @@ use crate::persist::store::StoreError;
 /// The state of a connection that is refused since there are too many, of the server, the database or the role.
 const TOO_MANY_CONNECTIONS: &str = "53300";
 
+/// The state of what a role may not do.
+const NO_RIGHT: &str = "42501";
+
+/// What to do where there is no schema that the role may make tables in.
+const OWN_SCHEMA: &str = "the role needs a schema of its own: run CREATE SCHEMA quotad AUTHORIZATION <role> as an administrator, and \
+                          write ?schema=quotad in the address";
+
 /// The SQLSTATE (postgresql.org/docs/current/errcodes-appendix.html).
 fn state_of(error: &Error) -> Option<String> {
     Some(error.as_database_error()?.code()?.into_owned())
+}
+
+/// What it says, without the line of Postgres's own source that sqlx adds to it.
+fn reason_of(error: &Error) -> String {
+    error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
 /// Whether the connection has ended, or the server has ended it since it is stopped or its sessions may not lie idle for so long.
@@ -25,7 +37,7 @@ pub(super) fn ended_connection(error: &Error) -> bool {
 pub(super) fn refusal_of_rows(error: &Error) -> Option<String> {
     let state = state_of(error)?;
     let refused = matches!(&state[..2], "22" | "23" | "44" | "54" | "P0");
-    refused.then(|| format!("{error} ({state})"))
+    refused.then(|| format!("{} ({state})", reason_of(error)))
 }
 
 /// What the certificates of a server, or of its authority, are wrong in; `None` where they are not the reason. The library that checks
@@ -41,7 +53,7 @@ fn refusal_of_tls(error: &io::Error) -> Option<StoreError> {
 
 /// An error before the commit: nothing was changed.
 pub(super) fn unavailable(error: Error) -> StoreError {
-    let reason = error.to_string();
+    let reason = reason_of(&error);
     let Some(state) = state_of(&error) else {
         return match error {
             Error::Configuration(_) | Error::Tls(_) => StoreError::Denied(reason),
@@ -64,8 +76,12 @@ pub(super) fn unavailable(error: Error) -> StoreError {
             "Postgres has no connection left: {reason}; this server takes up to {CONNECTIONS}: raise max_connections, or the limit of the \
              role or database, or put PgBouncer before it"
         )),
-        // Credentials, databases, schemas, rights, tables that are not there, a server that only reads.
-        ("28" | "3D" | "3F" | "42" | "0A", _) => StoreError::Denied(reason),
+        ("3F", _) => StoreError::Denied(format!("{reason}: {OWN_SCHEMA}")),
+        ("42", NO_RIGHT) if reason.to_lowercase().contains("schema") => {
+            StoreError::Denied(format!("{reason}: {OWN_SCHEMA}"))
+        }
+        // Credentials, databases, rights, tables that are not there, a server that only reads.
+        ("28" | "3D" | "42" | "0A", _) => StoreError::Denied(reason),
         ("XX", _) => StoreError::Damaged(reason),
         // Connections, locks, timeouts, room, shutdowns, rolled back transactions; the read-only replica of a failover (25006) too.
         _ => StoreError::Unavailable(reason),
@@ -76,5 +92,5 @@ pub(super) fn unavailable(error: Error) -> StoreError {
 pub(super) fn unclear(error: Error) -> StoreError {
     let rolled_back =
         state_of(&error).is_some_and(|state| matches!(&state[..2], "22" | "23" | "25" | "40" | "P0"));
-    if rolled_back { unavailable(error) } else { StoreError::Unclear(error.to_string()) }
+    if rolled_back { unavailable(error) } else { StoreError::Unclear(reason_of(&error)) }
 }

@@ -20,6 +20,9 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The parameter of the address that names the schema.
 const SCHEMA_PARAMETER: &str = "schema=";
 
+/// What is wrong mostly where host and port cannot be read.
+const ENCODING: &str = "in a password '/' is written %2F, '#' %23, '@' %40 and ':' %3A";
+
 /// An address of Postgres.
 #[derive(Clone, Debug)]
 pub struct PostgresOptions {
@@ -36,7 +39,13 @@ impl PostgresOptions {
     /// [`StoreError::Denied`] for what is no such address; the text does not repeat it, since a password may be in it.
     pub fn parse(url: &str) -> Result<Self, StoreError> {
         let (url, schema) = split_schema(url);
-        let refused = |error: sqlx::Error| StoreError::Denied(format!("the address of Postgres: {error}"));
+        let refused = |error| {
+            let reason = match error {
+                sqlx::Error::Configuration(reason) => reason.to_string(),
+                error => error.to_string(),
+            };
+            StoreError::Denied(format!("the address of Postgres: {reason}; {ENCODING}"))
+        };
         let connection: PgConnectOptions = url.parse().map_err(refused)?;
         if schema.as_deref().is_some_and(|schema| schema.is_empty() || schema.contains(['"', '\0', '%'])) {
             let reason = "the address of Postgres: a schema's name has letters, digits and '_'";

@@ -12,6 +12,7 @@ use crate::persist::contract::{self, Harness, NOON, OWNER, batch, claimed, limit
 
 mod connections;
 mod pooled;
+mod reports;
 mod tls;
 
 #[path = "../../../tests/support/pooler.rs"]

@@ -108,7 +108,8 @@ async fn what_is_no_database_is_refused() {
     let path = directory.path().join("truth.sqlite");
     std::fs::write(&path, [b'x'; 5_000]).unwrap();
     let opened = SqliteStore::open(&path).await.map(|_| ());
-    assert!(matches!(opened, Err(StoreError::Damaged(_))), "{opened:?}");
+    let path = path.display().to_string();
+    assert!(matches!(&opened, Err(StoreError::Damaged(reason)) if reason.contains(&path)), "{opened:?}");
     let missing = SqliteStore::open(&directory.path().join("none/truth.sqlite")).await.map(|_| ());
     assert!(matches!(&missing, Err(StoreError::Denied(reason)) if reason.contains("none")), "{missing:?}");
 }

@@ -1,4 +1,4 @@
-//! What is said where there are no connections left, on the server or in the pool.
+//! What is said where there are no connections left, on the server or in the pool, and where a role has no schema to make tables in.
 
 use super::*;
 
@@ -94,4 +94,22 @@ async fn a_server_that_is_not_there_is_named_so() {
     let closed = PostgresOptions::parse("postgres://nobody@127.0.0.1:1/none?sslmode=disable").unwrap();
     let reason = reason_of(PostgresStore::new(&closed).owner().await);
     assert!(reason.contains("Connection refused"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_role_without_a_schema_is_told_how_to_make_one() {
+    let fixture = Fixture::empty().await;
+    let url = server().url().replace("postgres@", &format!("{}@", fixture.schema));
+    for (schema, expected) in [
+        ("public", "permission denied for schema public (42501)"),
+        ("none", "no schema has been selected to create in (3F000)"),
+    ] {
+        let options = PostgresOptions::parse(&format!("{url}&schema={schema}")).unwrap();
+        let refused = PostgresStore::new(&options).migrate(false).await;
+        let Err(StoreError::Denied(reason)) = refused else { panic!("{refused:?} is no refusal") };
+        for part in [expected, "CREATE SCHEMA quotad AUTHORIZATION <role>", "?schema=quotad"] {
+            assert!(reason.contains(part), "{reason}");
+        }
+        assert!(!reason.contains("at line"), "{reason}");
+    }
 }
