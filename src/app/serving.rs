@@ -15,11 +15,15 @@ use super::machine::resident_bytes;
 use super::signals::Signals;
 use super::start::{Addresses, End, StartError};
 use crate::admin::{self, Admin};
+use crate::clock::Stopwatch;
 use crate::config::{AdminAddress, Config};
 use crate::server::{ListenAddress, Server, ServerConfig, Shutdown};
 
 /// Tells whoever started the server where it listens, or why it does not.
 pub(super) type Started = SyncSender<Result<Addresses, StartError>>;
+
+/// A signal that comes so soon behind the first is the same.
+const SAME_SIGNAL_MICROS: u64 = 100_000;
 
 /// Connections to the admin pages that may wait to be accepted; a scraper has one.
 const ADMIN_BACKLOG: i32 = 128;
@@ -155,7 +159,12 @@ async fn end_by_signals(signals: Option<Signals>, shutdown: &Shutdown) -> End {
     let first = signals.end().await;
     tracing::info!(signal = first, "ending in good order; a second signal ends at once");
     shutdown.begin();
-    let second = signals.end().await;
+    let began = Stopwatch::start();
+    // Who sends two at once, as `timeout` and some supervisors do to a process and its group, has not made up their mind twice.
+    let mut second = signals.end().await;
+    while began.micros() < SAME_SIGNAL_MICROS {
+        second = signals.end().await;
+    }
     tracing::warn!(signal = second, "ending at once");
     End::AtOnce
 }

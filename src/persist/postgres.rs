@@ -131,6 +131,12 @@ impl PostgresStore {
         let mut transaction = self.begin().await?;
         let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).persistent(false);
         lock.execute(&mut *transaction).await.map_err(unavailable)?;
+        let encoding: String = sqlx::query_scalar("SELECT current_setting('server_encoding')")
+            .persistent(false)
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(unavailable)?;
+        check_encoding(&encoding)?;
         let there: bool = sqlx::query_scalar("SELECT to_regclass('quotad_migrations') IS NOT NULL")
             .persistent(false)
             .fetch_one(&mut *transaction)
@@ -158,6 +164,17 @@ impl PostgresStore {
         transaction.commit().await.map_err(unclear)?;
         Ok(due.iter().map(Migration::title).collect())
     }
+}
+
+/// A key that the encoding has no letters for would keep its whole batch out of the truth.
+fn check_encoding(encoding: &str) -> Result<(), StoreError> {
+    if encoding == "UTF8" {
+        return Ok(());
+    }
+    Err(StoreError::Denied(format!(
+        "the database's encoding is {encoding}, which cannot hold every key: use one that was made with \
+         CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
+    )))
 }
 
 /// Whether a connection that is given back can be used again; an error closes it without a word to the server.

@@ -164,7 +164,15 @@ impl Store for SqliteStore {
     }
 
     fn release(&self, epoch: u64, owner: OwnerId) -> Answer<'_, Tenure> {
-        Box::pin(self.set_lease(epoch, owner, None))
+        Box::pin(async move {
+            let tenure = self.set_lease(epoch, owner, None).await?;
+            // Who copies the file of a server that has ended, and forgets the WAL beside it, has everything.
+            let written = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await;
+            if let Err(error) = written {
+                tracing::debug!("the WAL stays beside the file: {error}");
+            }
+            Ok(tenure)
+        })
     }
 
     fn apply<'a>(&'a self, owner: OwnerId, batch: &'a Batch) -> Answer<'a, Applied> {

@@ -152,6 +152,18 @@ async fn whoever_cannot_be_reached_or_refuses_is_told_apart() {
 }
 
 #[tokio::test]
+async fn a_database_that_cannot_hold_every_key_is_refused() {
+    let mut admin = PgConnection::connect(&server().url()).await.unwrap();
+    let make = "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0";
+    sqlx::raw_sql(make).execute(&mut admin).await.unwrap();
+    let url = server().url().replace("/postgres?", "/latin?");
+    let store = PostgresStore::new(&PostgresOptions::parse(&url).unwrap());
+    let refused = store.migrate(false).await;
+    let Err(StoreError::Denied(reason)) = &refused else { panic!("{refused:?}") };
+    assert!(reason.contains("encoding is LATIN1") && reason.contains("ENCODING 'UTF8'"), "{reason}");
+}
+
+#[tokio::test]
 async fn a_lock_on_the_row_and_an_end_of_the_session_are_unavailable() {
     let fixture = Fixture::migrated().await;
     let epoch = claimed(&fixture.store).await;

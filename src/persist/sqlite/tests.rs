@@ -158,3 +158,17 @@ async fn usage_is_read_with_sql() {
         fixture.rows("SELECT subject, month || ' ' || unit, used FROM usage_by_month ORDER BY month").await;
     assert_eq!(months, [row("org/a", "2026-10 usd_micro", 8), row("org/a", "2026-11 usd_micro", 4)]);
 }
+
+/// People back up the file they were told of.
+#[tokio::test]
+async fn a_released_file_alone_has_everything() {
+    let fixture = Fixture::migrated().await;
+    let epoch = claimed(&fixture.store).await;
+    fixture.store.apply(OWNER, &batch(epoch, 1, vec![put("a", 1)])).await.unwrap();
+    fixture.store.release(epoch, OWNER).await.unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copy = elsewhere.path().join("truth.sqlite");
+    std::fs::copy(fixture.directory.path().join("truth.sqlite"), &copy).unwrap();
+    let copied = SqliteStore::open(&copy).await.unwrap();
+    assert_eq!(copied.owner().await.unwrap().applied, 1);
+}
