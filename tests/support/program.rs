@@ -93,6 +93,11 @@ impl Running {
         }
     }
 
+    /// The next log line, if it comes in time.
+    pub fn line_within(&self, time: Duration) -> Option<String> {
+        self.lines.recv_timeout(time).ok()
+    }
+
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.clients).expect("the server accepts");
         stream.set_read_timeout(Some(DEADLINE)).expect("a timeout can be set");
