@@ -27,7 +27,7 @@ impl TruthSetting {
     pub const ALLOWED: &'static str =
         "sqlite, sqlite:PATH, postgres://user:password@host:port/database or none";
 
-    /// Reads a truth's address; of Postgres's only the beginning is looked at, the rest by [`check`](Self::check).
+    /// Reads a truth's address; of Postgres's only the beginning is looked at, the rest when it is checked.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if is_meant(text) {
