@@ -127,6 +127,14 @@ impl Running {
         assert!(status.expect("kill is there").success());
     }
 
+    /// Both from one shell, so that nothing comes between.
+    pub fn signals_at_once(&self, [one, other]: [&str; 2]) {
+        let process = self.child.id();
+        let script = format!("kill {one} {process} && kill {other} {process}");
+        let status = Command::new("sh").args(["-c", &script]).status();
+        assert!(status.expect("a shell is there").success());
+    }
+
     pub fn ended(mut self) -> ExitStatus {
         // The reader of the log ends with the process, so this waits for it without asking again and again.
         while self.lines.recv_timeout(DEADLINE).is_ok() {}

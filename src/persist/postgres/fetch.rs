@@ -3,8 +3,9 @@
 //! A client waits for it, so what else every call does (a transaction's beginning and end, having the statement described first) is left out:
 //! the statements are sent as one text, which Postgres runs as one transaction of its own accord. That also holds behind PgBouncer.
 //!
-//! How far the truth is is read before the rows, which then have at least what it says. The marks of flushed databases are read behind the rows. A flush between the two kills rows that were just read, as it would a moment
-//! later; the other way round, a row that it killed would be taken for one that lives.
+//! How far the truth is, is read before the rows, which then have at least what it says. The marks of flushed databases are read behind
+//! them: a flush between the two kills rows that were just read, as it would a moment later; the other way round, a row that it killed
+//! would be taken for one that lives.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
