@@ -14,3 +14,4 @@ pub mod persist;
 pub mod quota;
 pub mod resp;
 pub mod server;
+pub mod snapshot;

@@ -1,0 +1,1 @@
+//! The store in which a snapshot's objects lie.
