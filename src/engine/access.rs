@@ -317,6 +317,7 @@ impl<'t> Slot<'t> {
             None => {
                 let slot = self.table.insert(&self.engine.hasher, self.hash, self.key, value, word);
                 self.table.entry(slot).touch(self.now);
+                self.table.settle_for_snapshot(slot, &self.engine.tracking);
                 self.note_change(slot);
                 self.found = Some(slot);
                 None
@@ -326,8 +327,7 @@ impl<'t> Slot<'t> {
 
     /// Before the entry at `slot` is changed, or after it was made.
     fn note_change(&mut self, slot: u32) {
-        let open = self.engine.tracking.open();
-        self.table.keep_for_cut(slot, open, &self.engine.limits);
+        self.table.keep_for_cut(slot, &self.engine.tracking, &self.engine.limits);
         self.table.queue(slot, &self.engine.tracking);
     }
 
@@ -339,6 +339,7 @@ impl<'t> Slot<'t> {
             copy_of(self.table.entry(slot), &self.engine.limits)
         } else {
             self.found = None;
+            self.table.keep_for_snapshot(slot, &self.engine.tracking, &self.engine.limits);
             return Some(content_of(self.table.remove(&self.engine.hasher, slot), &self.engine.limits));
         };
         self.clear();
@@ -389,8 +390,7 @@ impl<'t> Slot<'t> {
         if !matches!(self.table.entry(slot).value, Value::Quotas(_)) {
             return None;
         }
-        let open = self.engine.tracking.open();
-        self.table.keep_for_cut(slot, open, &self.engine.limits);
+        self.table.keep_for_cut(slot, &self.engine.tracking, &self.engine.limits);
         let result = self.table.change(slot, |entry| match &mut entry.value {
             Value::Quotas(slots) => Some(change(slots)),
             _ => None,
@@ -419,6 +419,7 @@ impl<'t> Slot<'t> {
             self.table.replace(slot, Value::KnownAbsent, 0);
         } else {
             self.found = None;
+            self.table.keep_for_snapshot(slot, &self.engine.tracking, &self.engine.limits);
             self.table.remove(&self.engine.hasher, slot);
         }
     }

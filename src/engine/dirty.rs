@@ -22,6 +22,7 @@ use super::entry::{Entry, Expiry, Value};
 use super::generation::{Generation, Mark};
 use super::limits::LimitTable;
 use super::shards::Place;
+use super::snapshot::{Owed, Snapshots};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 use super::table::{Table, copy_of};
 use super::value::Content;
@@ -42,7 +43,7 @@ pub struct Change {
 }
 
 /// A key and what it was; `None`: absent.
-type Kept = (Box<[u8]>, Option<(Content, Expiry)>);
+pub(super) type Kept = (Box<[u8]>, Option<(Content, Expiry)>);
 
 /// What of one table changed.
 #[derive(Default)]
@@ -55,6 +56,8 @@ pub(super) struct Changes {
     closed: Vec<u32>,
     /// Entries of the generation before that changed again before they were collected, as they were at the cut.
     kept: Vec<Kept>,
+    /// What a snapshot that runs still needs.
+    pub(super) owed: Owed,
 }
 
 impl Changes {
@@ -62,6 +65,7 @@ impl Changes {
     pub(super) fn heap_bytes(&self) -> usize {
         (self.open.capacity() + self.closed.capacity()) * size_of::<u32>()
             + self.kept.capacity() * size_of::<Kept>()
+            + self.owed.heap_bytes()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -94,11 +98,14 @@ pub struct Collected {
 pub(super) struct Tracking {
     /// The open generation; 0: nothing is tracked.
     open: AtomicU32,
+    /// Whether changes are collected for a truth. Without one, generations only tell what changed behind a snapshot's cut.
+    has_truth: bool,
     /// The last generation that the truth has.
     applied: AtomicU32,
     /// Entries queued in the open generation, and databases emptied in it. On a line of its own: others only read the words above.
     queued: CachePadded<AtomicU64>,
     rare: Mutex<Rare>,
+    pub(super) snapshots: Snapshots,
 }
 
 #[derive(Default)]
@@ -115,14 +122,24 @@ impl Tracking {
     pub(super) fn off() -> Self {
         Self {
             open: AtomicU32::new(Generation::NONE.number()),
+            has_truth: false,
             applied: AtomicU32::new(Generation::NONE.number()),
             queued: CachePadded::new(AtomicU64::new(0)),
             rare: Mutex::new(Rare::default()),
+            snapshots: Snapshots::none(),
         }
     }
 
     pub(super) fn on() -> Self {
-        Self { open: AtomicU32::new(Generation::FIRST.number()), ..Self::off() }
+        Self { open: AtomicU32::new(Generation::FIRST.number()), has_truth: true, ..Self::off() }
+    }
+
+    /// Puts what is changed from now on into another generation than what was changed before, so that no word is swapped unseen.
+    /// In front of a truth a cut has done that, or nothing was changed in the open generation.
+    pub(super) fn separate(&self) {
+        if !self.has_truth {
+            self.open.store(self.open().next().number(), Ordering::Relaxed);
+        }
     }
 
     /// Stable while a thread executes, so it needs no order of its own: the gate gives it.
@@ -150,9 +167,10 @@ impl Tracking {
         }
     }
 
-    /// Whether the truth has the entry as it is.
+    /// Whether the truth has the entry as it is; always where there is none.
     pub(super) fn is_clean(&self, entry: &Entry) -> bool {
         match entry.mark() {
+            _ if !self.has_truth => true,
             Mark::CLEAN => true,
             Mark::PINNED => false,
             mark => {
@@ -166,10 +184,12 @@ impl Tracking {
 impl Table {
     /// Before the entry at `slot` is changed: keeps what it is for the generation that is being collected, if it still owes
     /// that.
-    pub(super) fn keep_for_cut(&mut self, slot: u32, open: Generation, limits: &LimitTable) {
-        if open == Generation::NONE {
+    pub(super) fn keep_for_cut(&mut self, slot: u32, tracking: &Tracking, limits: &LimitTable) {
+        self.keep_for_snapshot(slot, tracking, limits);
+        if !tracking.has_truth {
             return;
         }
+        let open = tracking.open();
         let (entry, changes) = self.entry_and_changes(slot);
         changes.turn_to(open);
         let mark = entry.mark();
@@ -186,6 +206,10 @@ impl Table {
             return;
         }
         let (entry, changes) = self.entry_and_changes(slot);
+        if !tracking.has_truth {
+            entry.set_mark(Mark::queued(open));
+            return;
+        }
         changes.turn_to(open);
         if entry.mark() != Mark::queued(open) {
             entry.set_mark(Mark::queued(open));
@@ -238,7 +262,7 @@ fn taken<T>(kept: &mut Vec<(Generation, T)>, generation: Generation) -> impl Ite
     kept.extract_if(.., move |(of, _)| *of == generation).map(|(_, taken)| taken)
 }
 
-fn state_of(entry: &Entry, limits: &LimitTable) -> Option<(Content, Expiry)> {
+pub(super) fn state_of(entry: &Entry, limits: &LimitTable) -> Option<(Content, Expiry)> {
     match entry.value {
         Value::Vacant | Value::KnownAbsent => None,
         _ => Some(copy_of(entry, limits)),
@@ -255,7 +279,7 @@ impl Engine {
     /// Whether changes are tracked for a truth.
     #[must_use]
     pub fn is_tracked(&self) -> bool {
-        self.tracking.open() != Generation::NONE
+        self.tracking.has_truth
     }
 
     /// The generation that what is changed now belongs to.
@@ -373,7 +397,7 @@ impl Engine {
         let mut next = table.next_used(slot);
         for _ in 0..ENTRIES_UNDER_GUARD {
             let slot = next?;
-            table.keep_for_cut(slot, self.tracking.open(), &self.limits);
+            table.keep_for_cut(slot, &self.tracking, &self.limits);
             table.queue(slot, &self.tracking);
             next = table.next_used(slot + 1);
         }
@@ -392,10 +416,10 @@ impl Engine {
 
     /// Notes that a database was emptied, under the guards of its tables; what they owe to the closed generation is kept.
     pub(super) fn note_flush<'t>(&self, database: u8, tables: impl Iterator<Item = &'t mut Table>) {
-        let open = self.tracking.open();
-        if open == Generation::NONE {
+        if !self.is_tracked() {
             return;
         }
+        let open = self.tracking.open();
         let mut kept = Vec::new();
         tables.for_each(|table| table.collect_all(database, open, &self.limits, &mut kept));
         let mut rare = self.tracking.rare.lock();

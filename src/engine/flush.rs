@@ -7,18 +7,21 @@ use super::{DATABASES, Engine};
 /// What a flush took out of the engine. Dropping it frees the memory, which takes a while for millions of keys: do it
 /// where nobody waits.
 #[must_use = "drop it where nobody waits"]
-pub struct Discarded(Vec<Table>);
+pub struct Discarded {
+    keys: usize,
+    _tables: Vec<Table>,
+}
 
 impl Discarded {
     /// The number of keys.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.iter().map(Table::len).sum()
+    pub const fn len(&self) -> usize {
+        self.keys
     }
 
     /// Whether there was no key.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
@@ -43,12 +46,19 @@ impl Engine {
             })
             .collect();
         let mut guards = self.shards.write_all(&mut places);
+        let (mut keys, mut discarded) = (0, Vec::new());
         for &database in databases {
             let tables = places.iter().zip(&mut guards).filter(|(place, _)| place.database() == database);
             self.note_flush(database, tables.map(|(_, table)| &mut **table));
+            let had_all = self.residency.is_complete(database);
             self.residency.set_empty(database);
             self.fetches.forget(database);
+            let tables = places.iter().zip(&mut guards).filter(|(place, _)| place.database() == database);
+            let mut tables: Vec<Table> = tables.map(|(_, table)| std::mem::take(&mut **table)).collect();
+            keys += tables.iter().map(Table::len).sum::<usize>();
+            self.tracking.snapshots.keep_emptied(database, had_all, &mut tables);
+            discarded.append(&mut tables);
         }
-        Discarded(guards.iter_mut().map(|table| std::mem::take(&mut **table)).collect())
+        Discarded { keys, _tables: discarded }
     }
 }

@@ -37,6 +37,7 @@ impl Engine {
         let (value, word) = stored(content.0, content.1, &self.limits);
         let slot = table.insert(&self.hasher, hash, key, value, word);
         table.entry(slot).touch(now);
+        table.owe_to_snapshot(slot, &self.tracking);
         true
     }
 

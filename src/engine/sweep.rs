@@ -148,12 +148,11 @@ impl Engine {
 
     /// In front of a truth a value is removed there first: until then its absence stays as news.
     fn remove_swept(&self, table: &mut Table, slot: u32) {
-        let open = self.tracking.open();
         if !self.is_tracked() || table.entry(slot).is_known_absent() {
             table.remove(&self.hasher, slot);
             return;
         }
-        table.keep_for_cut(slot, open, &self.limits);
+        table.keep_for_cut(slot, &self.tracking, &self.limits);
         table.queue(slot, &self.tracking);
         table.replace(slot, Value::KnownAbsent, 0);
     }

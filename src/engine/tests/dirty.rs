@@ -14,9 +14,9 @@ use crate::quota::{
 };
 
 /// A value in a form that can be compared.
-type Shown = String;
+pub(super) type Shown = String;
 
-type State = BTreeMap<(u8, Vec<u8>), Shown>;
+pub(super) type State = BTreeMap<(u8, Vec<u8>), Shown>;
 
 const DATABASES: [u8; 2] = [0, 3];
 
@@ -27,10 +27,10 @@ const MANY: usize = MAX_LIMITS / 2;
 const UNITS: usize = 3 * MANY;
 
 /// What was granted of each subject's budgets, by database, key and limit.
-type Ledger = BTreeMap<(u8, Vec<u8>, String), i128>;
+pub(super) type Ledger = BTreeMap<(u8, Vec<u8>, String), i128>;
 
 #[derive(Clone, Copy, Debug)]
-enum Step {
+pub(super) enum Step {
     Add(u8),
     Put(u8),
     /// One limit by compare-and-swap.
@@ -56,7 +56,7 @@ enum Step {
     Collect,
 }
 
-fn steps() -> impl Strategy<Value = Vec<(u8, Step)>> {
+pub(super) fn steps() -> impl Strategy<Value = Vec<(u8, Step)>> {
     let step = prop_oneof![
         6 => (0..8u8).prop_map(Step::Add),
         3 => (0..8u8).prop_map(Step::Put),
@@ -77,12 +77,12 @@ fn steps() -> impl Strategy<Value = Vec<(u8, Step)>> {
     prop::collection::vec((prop::sample::select(&DATABASES[..]), step), 0..200)
 }
 
-fn shown(content: &Content, expiry: Expiry) -> Shown {
+pub(super) fn shown(content: &Content, expiry: Expiry) -> Shown {
     format!("{content:?} {expiry:?}")
 }
 
 /// Everything the engine holds, whether it has expired or not.
-fn state(engine: &Engine) -> State {
+pub(super) fn state(engine: &Engine) -> State {
     let mut state = State::new();
     for database in DATABASES {
         let mut cursor = Some(Cursor::default());
@@ -139,7 +139,7 @@ fn budget(period: CalendarPeriod, maximum: u64) -> Limit {
 }
 
 /// The budgets of a step that spends some, with the key.
-fn budgets_of(step: Step) -> Option<(u8, Vec<Limit>)> {
+pub(super) fn budgets_of(step: Step) -> Option<(u8, Vec<Limit>)> {
     let of_unit = |number: usize| {
         let unit = Unit::parse(format!("unit{}", number % UNITS).as_bytes()).unwrap();
         Limit { unit, ..budget(CalendarPeriod::Hour, 3) }
@@ -156,7 +156,7 @@ fn budgets_of(step: Step) -> Option<(u8, Vec<Limit>)> {
 }
 
 /// Spends one of each budget; answers what was granted.
-fn spend(engine: &Engine, database: u8, key: u8, limits: &[Limit], now: Timestamp) -> Ledger {
+pub(super) fn spend(engine: &Engine, database: u8, key: u8, limits: &[Limit], now: Timestamp) -> Ledger {
     let charges: Vec<_> =
         limits.iter().map(|limit| Charge { limit: engine.number(limit), amount: 1 }).collect();
     let taken = engine.take(database, &[key], &charges, Mode::Exact, now, &mut SpanCache::default());
@@ -165,7 +165,7 @@ fn spend(engine: &Engine, database: u8, key: u8, limits: &[Limit], now: Timestam
     limits.iter().filter(|_| is_granted).map(|limit| (place(limit), 1)).collect()
 }
 
-fn run(engine: &Engine, database: u8, step: Step, now: Timestamp) {
+pub(super) fn run(engine: &Engine, database: u8, step: Step, now: Timestamp) {
     let period = Period::from_secs(1).unwrap();
     let window = limit(Rule::fixed_window(1_000, period).unwrap());
     let small = limit(Rule::sliding_window(3, period).unwrap());

@@ -7,6 +7,8 @@ mod evict;
 mod keys;
 mod limits;
 #[cfg(not(shuttle))]
+mod snapshot;
+#[cfg(not(shuttle))]
 mod threads;
 #[cfg(not(shuttle))]
 mod truth;

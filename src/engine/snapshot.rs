@@ -1,0 +1,356 @@
+//! What everything was at one cut, read table by table while commands run on.
+//!
+//! A snapshot [begins](Engine::begin_snapshot) between turns. From then on the first change of an entry that was not read yet keeps
+//! what it was, so what is read in all is the state at that cut, whatever happens meanwhile. What is kept has a limit: beyond it
+//! the snapshot is no longer [of one moment](SnapshotCut::is_exact), and the entries that are still to be read are read as they are.
+//!
+//! Invariants, under the guards of a shard:
+//! 1. While a snapshot runs, a slot is *settled* once its entry was read or kept for it, or was made behind the cut. Only what is
+//!    settled is changed; what is settled is not read again.
+//! 2. An entry that comes from the truth behind the cut is what it was at the cut, so its slot is not settled.
+//! 3. Entries that leave memory are not kept: the truth has them as they were at the cut, and its rows are read behind memory.
+//!
+//! Whether a snapshot runs changes only while no thread executes, or at its end, when nobody asks any more what was kept.
+
+use std::mem::take;
+use std::sync::Arc;
+
+use crossbeam_utils::CachePadded;
+use parking_lot::Mutex;
+
+use super::dirty::{Kept, Tracking, state_of};
+use super::entry::Expiry;
+use super::limits::LimitTable;
+use super::shards::Place;
+use super::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use super::table::Table;
+use super::value::Content;
+use super::{DATABASES, Engine};
+
+/// Entries read under one guard: some 20 us, the longest a take should wait for it.
+const ENTRIES_UNDER_GUARD: usize = 256;
+
+/// Bytes that may be kept for a snapshot before it gives up being of one moment: most of the memory that a snapshot may take.
+const MOST_KEPT_BYTES: u64 = 40 << 20;
+
+/// No snapshot runs.
+const NONE: u32 = 0;
+
+/// What one table still owes to a snapshot, and what it has kept for it.
+#[derive(Default)]
+pub(super) struct Owed {
+    /// The snapshot that `settled` and `kept` are of.
+    snapshot: u32,
+    /// One bit per slot that owes nothing more.
+    settled: Vec<u64>,
+    /// What entries that changed were at the cut.
+    kept: Vec<Kept>,
+}
+
+impl Owed {
+    /// Heap bytes, without what the kept values hold beyond themselves.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.settled.capacity() * size_of::<u64>() + self.kept.capacity() * size_of::<Kept>()
+    }
+
+    /// Makes this what is owed to `snapshot`: at first everything.
+    fn turn_to(&mut self, snapshot: u32) {
+        if self.snapshot != snapshot {
+            *self = Self { snapshot, ..Self::default() };
+        }
+    }
+
+    /// Settles a slot; whether it was not.
+    fn settle(&mut self, slot: u32) -> bool {
+        let (word, bit) = place_of(slot);
+        if self.settled.len() <= word {
+            self.settled.resize(word + 1, 0);
+        }
+        let was_settled = self.settled[word] & bit != 0;
+        self.settled[word] |= bit;
+        !was_settled
+    }
+
+    /// The slot owes what is put there now.
+    fn unsettle(&mut self, slot: u32) {
+        let (word, bit) = place_of(slot);
+        if let Some(settled) = self.settled.get_mut(word) {
+            *settled &= !bit;
+        }
+    }
+}
+
+fn place_of(slot: u32) -> (usize, u64) {
+    (usize::try_from(slot / u64::BITS).expect("32 bits fit a usize"), 1 << (slot % u64::BITS))
+}
+
+/// What the engine knows of the snapshot that runs.
+pub(super) struct Snapshots {
+    /// The number of the snapshot that runs, [`NONE`] while none does.
+    running: AtomicU32,
+    /// The number of the last one.
+    last: AtomicU32,
+    /// Bytes that are kept for it.
+    kept_bytes: CachePadded<AtomicU64>,
+    /// It is no longer of one moment.
+    is_inexact: AtomicBool,
+    /// Keys that only the truth had were emptied away behind the cut.
+    has_gap: AtomicBool,
+    /// Tables that were emptied behind the cut, with their databases.
+    emptied: Mutex<Vec<(u8, Table)>>,
+}
+
+impl Snapshots {
+    pub(super) fn none() -> Self {
+        Self {
+            running: AtomicU32::new(NONE),
+            last: AtomicU32::new(NONE),
+            kept_bytes: CachePadded::new(AtomicU64::new(0)),
+            is_inexact: AtomicBool::new(false),
+            has_gap: AtomicBool::new(false),
+            emptied: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// The number of the snapshot that runs.
+    #[inline]
+    fn running(&self) -> Option<u32> {
+        Some(self.running.load(Ordering::Relaxed)).filter(|&number| number != NONE)
+    }
+
+    /// Takes over tables that are about to be freed, where a snapshot still reads them.
+    pub(super) fn keep_emptied(&self, database: u8, had_all: bool, tables: &mut Vec<Table>) {
+        if self.running().is_none() {
+            return;
+        }
+        if !had_all {
+            self.has_gap.store(true, Ordering::Relaxed);
+        }
+        self.emptied.lock().extend(tables.drain(..).map(|table| (database, table)));
+    }
+}
+
+/// A snapshot that runs. Each of its [places](Self::places) is read from end to end, by any number of threads.
+#[must_use = "what changes is kept for it until it ends"]
+pub struct SnapshotCut {
+    engine: Arc<Engine>,
+    number: u32,
+}
+
+/// A part of memory that a snapshot reads.
+#[derive(Clone, Copy, Debug)]
+pub struct SnapshotPlace(Place);
+
+/// One key as a snapshot has it.
+#[derive(Debug)]
+pub struct SnapshotEntry<'a> {
+    /// Its database.
+    pub database: u8,
+    /// Its bytes.
+    pub key: &'a [u8],
+    /// Its value.
+    pub content: Content,
+    /// When it ends.
+    pub expiry: Expiry,
+}
+
+impl Table {
+    /// Before the entry at `slot` is changed or removed: keeps what it is for the snapshot that runs.
+    #[inline]
+    pub(super) fn keep_for_snapshot(&mut self, slot: u32, tracking: &Tracking, limits: &LimitTable) {
+        if let Some(number) = tracking.snapshots.running() {
+            self.keep_for(number, slot, &tracking.snapshots, limits);
+        }
+    }
+
+    #[cold]
+    fn keep_for(&mut self, number: u32, slot: u32, snapshots: &Snapshots, limits: &LimitTable) {
+        let (entry, changes) = self.entry_and_changes(slot);
+        let owed = &mut changes.owed;
+        owed.turn_to(number);
+        if snapshots.is_inexact.load(Ordering::Relaxed) || !owed.settle(slot) {
+            return;
+        }
+        let Some((content, expiry)) = state_of(entry, limits) else { return };
+        let key = entry.key.as_bytes();
+        let bytes = size_of::<Kept>() + key.len() + content.heap_bytes();
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        if snapshots.kept_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > MOST_KEPT_BYTES {
+            snapshots.is_inexact.store(true, Ordering::Relaxed);
+        }
+        owed.kept.push((key.into(), Some((content, expiry))));
+    }
+
+    /// The entry at `slot` was made by a command: it is none of a snapshot whose cut was before.
+    #[inline]
+    pub(super) fn settle_for_snapshot(&mut self, slot: u32, tracking: &Tracking) {
+        if let Some(number) = tracking.snapshots.running() {
+            let owed = &mut self.changes().owed;
+            owed.turn_to(number);
+            owed.settle(slot);
+        }
+    }
+
+    /// The entry at `slot` came from the truth.
+    #[inline]
+    pub(super) fn owe_to_snapshot(&mut self, slot: u32, tracking: &Tracking) {
+        if let Some(number) = tracking.snapshots.running() {
+            let owed = &mut self.changes().owed;
+            owed.turn_to(number);
+            owed.unsettle(slot);
+        }
+    }
+
+    /// Takes what was kept.
+    fn take_kept(&mut self, number: u32) -> Vec<Kept> {
+        let owed = &mut self.changes().owed;
+        owed.turn_to(number);
+        take(&mut owed.kept)
+    }
+
+    /// Reads up to `most` entries from `slot` on that owe it; answers where to go on.
+    fn read_owed(
+        &mut self,
+        number: u32,
+        slot: u32,
+        most: usize,
+        limits: &LimitTable,
+        mut visit: impl FnMut(&[u8], Content, Expiry),
+    ) -> Option<u32> {
+        self.changes().owed.turn_to(number);
+        let mut next = self.next_used(slot);
+        for _ in 0..most {
+            let slot = next?;
+            let (entry, changes) = self.entry_and_changes(slot);
+            if changes.owed.settle(slot)
+                && let Some((content, expiry)) = state_of(entry, limits)
+            {
+                visit(entry.key.as_bytes(), content, expiry);
+            }
+            next = self.next_used(slot + 1);
+        }
+        next
+    }
+}
+
+impl Engine {
+    /// Begins a snapshot of everything as it is now. The caller has closed the [gate](super::Gate), and in front of a truth has
+    /// [cut](Self::cut) in the same closure: whatever is changed from now on belongs to the open generation. `None`: one runs already.
+    pub fn begin_snapshot(self: &Arc<Self>) -> Option<SnapshotCut> {
+        let snapshots = &self.tracking.snapshots;
+        if snapshots.running().is_some() {
+            return None;
+        }
+        self.tracking.separate();
+        let number = snapshots.last.load(Ordering::Relaxed).wrapping_add(1).max(1);
+        snapshots.last.store(number, Ordering::Relaxed);
+        snapshots.kept_bytes.store(0, Ordering::Relaxed);
+        snapshots.is_inexact.store(false, Ordering::Relaxed);
+        snapshots.has_gap.store(false, Ordering::Relaxed);
+        snapshots.running.store(number, Ordering::Relaxed);
+        Some(SnapshotCut { engine: Arc::clone(self), number })
+    }
+
+    /// Whether memory has every key of every database, so that a snapshot of memory is one of everything.
+    #[must_use]
+    pub fn has_everything(&self) -> bool {
+        !self.is_loading()
+            && (0..DATABASES).all(|at| u8::try_from(at).is_ok_and(|at| self.residency.is_complete(at)))
+    }
+}
+
+impl SnapshotCut {
+    /// The parts of memory that it reads.
+    #[must_use]
+    pub fn places(&self) -> Vec<SnapshotPlace> {
+        let databases = (0..DATABASES).filter_map(|number| u8::try_from(number).ok());
+        databases.flat_map(|database| self.engine.tables(database)).map(SnapshotPlace).collect()
+    }
+
+    /// Hands entries of a place from `slot` on to `visit`, which must not call the engine and holds up takes for as long as it runs;
+    /// answers where to go on, `None` behind the last. Begin with 0.
+    pub fn read(
+        &self,
+        place: SnapshotPlace,
+        slot: u32,
+        visit: &mut impl FnMut(SnapshotEntry<'_>),
+    ) -> Option<u32> {
+        let SnapshotPlace(place) = place;
+        let database = place.database();
+        let mut table = self.engine.shards.write(place);
+        let kept = table.take_kept(self.number);
+        let next = table.read_owed(
+            self.number,
+            slot,
+            ENTRIES_UNDER_GUARD,
+            &self.engine.limits,
+            |key, content, expiry| visit(SnapshotEntry { database, key, content, expiry }),
+        );
+        drop(table);
+        self.hand_out(database, kept, visit);
+        next
+    }
+
+    /// Hands out what a place has kept since it was [read](Self::read) to its end, or before.
+    pub fn read_kept(&self, place: SnapshotPlace, visit: &mut impl FnMut(SnapshotEntry<'_>)) {
+        let SnapshotPlace(place) = place;
+        let kept = self.engine.shards.write(place).take_kept(self.number);
+        self.hand_out(place.database(), kept, visit);
+    }
+
+    /// Hands out what was emptied away behind the cut. What it takes is freed, which takes a while for millions of keys.
+    pub fn read_emptied(&self, visit: &mut impl FnMut(SnapshotEntry<'_>)) {
+        let emptied = take(&mut *self.engine.tracking.snapshots.emptied.lock());
+        for (database, mut table) in emptied {
+            let kept = table.take_kept(self.number);
+            self.hand_out(database, kept, visit);
+            let limits = &self.engine.limits;
+            table.read_owed(self.number, 0, usize::MAX, limits, |key, content, expiry| {
+                visit(SnapshotEntry { database, key, content, expiry });
+            });
+        }
+    }
+
+    fn hand_out(&self, database: u8, kept: Vec<Kept>, visit: &mut impl FnMut(SnapshotEntry<'_>)) {
+        let mut bytes = 0;
+        for (key, content) in kept {
+            let Some((content, expiry)) = content else { continue };
+            bytes += size_of::<Kept>() + key.len() + content.heap_bytes();
+            visit(SnapshotEntry { database, key: &key, content, expiry });
+        }
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.engine.tracking.snapshots.kept_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that wait to be read, of what changed behind the cut: the places are worth a look when it grows.
+    #[must_use]
+    pub fn kept_bytes(&self) -> u64 {
+        self.engine.tracking.snapshots.kept_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether everything was kept as it was at the cut. Else changes came faster than they were read, and what was read is from
+    /// the cut or behind it.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        !self.engine.tracking.snapshots.is_inexact.load(Ordering::Relaxed)
+    }
+
+    /// Whether a database was emptied behind the cut of which only the truth had some keys: they can no longer be read.
+    #[must_use]
+    pub fn has_gap(&self) -> bool {
+        self.engine.tracking.snapshots.has_gap.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for SnapshotCut {
+    fn drop(&mut self) {
+        let snapshots = &self.engine.tracking.snapshots;
+        snapshots.running.store(NONE, Ordering::Relaxed);
+        drop(take(&mut *snapshots.emptied.lock()));
+        // Whoever has seen it run may still keep a little: that goes here, or with the next snapshot.
+        for place in self.places() {
+            let SnapshotPlace(place) = place;
+            self.engine.shards.write(place).changes().owed = Owed::default();
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What a snapshot reads is the state at its cut, whatever happens while it is read.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::START;
+use super::dirty::{State, Step, budgets_of, run, shown, spend, state, steps};
+use crate::engine::value::{Content, Text};
+use crate::engine::{Engine, Expiry, SnapshotCut, SnapshotEntry, SnapshotPlace};
+
+/// A snapshot that is being read, with what it must be in the end.
+struct Reading {
+    cut: SnapshotCut,
+    expected: State,
+    read: State,
+    /// Where it is read on.
+    rest: Vec<(SnapshotPlace, u32)>,
+}
+
+impl Reading {
+    fn begin(engine: &Arc<Engine>) -> Self {
+        let cut = engine.begin_snapshot().expect("none runs");
+        let rest = cut.places().into_iter().map(|place| (place, 0)).collect();
+        Self { cut, expected: state(engine), read: State::new(), rest }
+    }
+
+    /// Reads the place that `which` chooses one step further.
+    fn step(&mut self, which: usize) {
+        if self.rest.is_empty() {
+            return;
+        }
+        let at = which % self.rest.len();
+        let (place, slot) = self.rest[at];
+        let read = &mut self.read;
+        match self.cut.read(place, slot, &mut |entry| note(read, entry)) {
+            Some(next) => self.rest[at].1 = next,
+            None => drop(self.rest.swap_remove(at)),
+        }
+    }
+
+    /// Reads the rest and answers what was read and what was expected.
+    fn end(mut self) -> (State, State) {
+        while !self.rest.is_empty() {
+            self.step(0);
+        }
+        let read = &mut self.read;
+        let mut note = |entry: SnapshotEntry<'_>| note(read, entry);
+        self.cut.places().into_iter().for_each(|place| self.cut.read_kept(place, &mut note));
+        self.cut.read_emptied(&mut note);
+        assert!(self.cut.is_exact() && !self.cut.has_gap());
+        assert_eq!(self.cut.kept_bytes(), 0);
+        (self.read, self.expected)
+    }
+}
+
+fn note(read: &mut State, entry: SnapshotEntry<'_>) {
+    let before = read.insert((entry.database, entry.key.to_vec()), shown(&entry.content, entry.expiry));
+    assert_eq!(before, None, "{:?} is read once", entry.key);
+}
+
+/// What is done for a snapshot behind a step.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Nothing,
+    Begin,
+    Read(usize),
+    End,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let act = prop_oneof![
+        4 => Just(Act::Nothing),
+        1 => Just(Act::Begin),
+        6 => any::<usize>().prop_map(Act::Read),
+        1 => Just(Act::End),
+    ];
+    prop::collection::vec(act, 200)
+}
+
+/// Runs the steps on the engine, with the acts between them.
+fn check(engine: &Arc<Engine>, steps: Vec<(u8, Step)>, acts: Vec<Act>) -> Result<(), TestCaseError> {
+    let mut now = START;
+    let mut reading: Option<Reading> = None;
+    for ((database, step), act) in steps.into_iter().zip(acts) {
+        now = now.plus_micros(700_000);
+        match step {
+            Step::Wait => now = now.plus_micros(1_800_000_000),
+            // What has ended may be swept unread: nobody can tell it from what is absent.
+            Step::Sweep | Step::Expire(_) if reading.is_some() => {}
+            Step::Cut | Step::Collect => collect(engine),
+            step => match budgets_of(step) {
+                Some((key, limits)) => drop(spend(engine, database, key, &limits, now)),
+                None => run(engine, database, step, now),
+            },
+        }
+        match act {
+            Act::Begin if reading.is_none() => {
+                collect(engine);
+                reading = Some(Reading::begin(engine));
+            }
+            Act::Read(which) => reading.iter_mut().for_each(|reading| reading.step(which)),
+            Act::End => {
+                if let Some(reading) = reading.take() {
+                    let (read, expected) = reading.end();
+                    prop_assert_eq!(read, expected);
+                }
+            }
+            Act::Nothing | Act::Begin => {}
+        }
+    }
+    if let Some(reading) = reading {
+        let (read, expected) = reading.end();
+        prop_assert_eq!(read, expected);
+    }
+    Ok(())
+}
+
+/// Hands everything to a truth that has it at once.
+fn collect(engine: &Engine) {
+    if let Some(closed) = engine.cut() {
+        engine.collect(closed, drop);
+        engine.set_applied(closed);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_snapshot_without_a_truth_is_the_state_at_its_cut(steps in steps(), acts in acts()) {
+        check(&Arc::new(Engine::new()), steps, acts)?;
+    }
+
+    #[test]
+    fn a_snapshot_in_front_of_a_truth_is_the_state_at_its_cut(steps in steps(), acts in acts()) {
+        let engine = Engine::in_front_of_truth();
+        engine.end_loading();
+        check(&Arc::new(engine), steps, acts)?;
+    }
+}
+
+#[test]
+fn one_snapshot_runs_at_a_time() {
+    let engine = Arc::new(Engine::new());
+    let first = engine.begin_snapshot().unwrap();
+    assert!(engine.begin_snapshot().is_none());
+    drop(first);
+    assert!(engine.begin_snapshot().is_some());
+}
+
+#[test]
+fn what_is_kept_is_limited() {
+    let engine = Arc::new(Engine::new());
+    let put = |key: u8, letter: u8| {
+        let text = Content::Text(Text::new(&vec![letter; 15 << 20]));
+        engine.edit(0, &[key], START, |slot| slot.put(text, Expiry::NEVER)).unwrap();
+    };
+    (0..4).for_each(|key| put(key, b'a'));
+    let cut = engine.begin_snapshot().unwrap();
+    (0..2).for_each(|key| put(key, b'b'));
+    assert!(cut.is_exact() && cut.kept_bytes() > 30 << 20);
+    (2..4).for_each(|key| put(key, b'b'));
+    assert!(!cut.is_exact(), "too much was changed to be kept");
+    let mut letters = Vec::new();
+    let mut note = |entry: SnapshotEntry<'_>| {
+        letters.push(match entry.content {
+            Content::Text(text) => text.as_bytes()[0],
+            _ => 0,
+        })
+    };
+    for place in cut.places() {
+        assert_eq!(cut.read(place, 0, &mut note), None);
+    }
+    letters.sort_unstable();
+    assert_eq!(letters, b"aaab", "what was not kept is read as it is");
+    assert_eq!(cut.kept_bytes(), 0);
+}
+
+#[test]
+fn keys_that_only_the_truth_had_leave_a_gap_when_they_are_emptied_away() {
+    let engine = Engine::in_front_of_truth();
+    engine.note_left(3, b"left");
+    engine.end_loading();
+    let engine = Arc::new(engine);
+    assert!(!engine.has_everything());
+    let cut = engine.begin_snapshot().unwrap();
+    drop(engine.flush(0));
+    assert!(!cut.has_gap());
+    drop(engine.flush(3));
+    assert!(cut.has_gap());
+    drop(cut);
+    assert!(engine.has_everything());
+}
