@@ -1,6 +1,6 @@
 //! Who may take the next epoch: the one rule of all stores.
 
-use super::store::{Claim, Claimed, DataSetId, Lease, OwnerRow};
+use super::store::{Claim, Claimed, DataSetId, Lease, OwnerRow, Restore, Restoring};
 
 /// The most bytes of a holder's description that are kept: a path and a host's name.
 const MAX_HOLDER_BYTES: usize = 1_024;
@@ -26,4 +26,17 @@ pub(super) fn kept_holder(holder: &str) -> &str {
     // Postgres takes no zero in a text.
     let holder = holder.split('\0').next().unwrap_or_default();
     &holder[..holder.floor_char_boundary(MAX_HOLDER_BYTES)]
+}
+
+/// Why a restore may not empty a truth with this owner row and so many rows; `None`: it may.
+pub(super) fn empty_refusal(row: &OwnerRow, rows: u64, restore: &Restore) -> Option<Restoring> {
+    match row.lease {
+        Lease::Held(lease_left) if row.owner != Some(restore.owner) => {
+            Some(Restoring::Held { holder: row.holder.clone(), lease_left })
+        }
+        _ if !restore.replace && (row.data_set.is_some() || rows > 0) => {
+            Some(Restoring::NotEmpty { data_set: row.data_set, rows })
+        }
+        _ => None,
+    }
 }

@@ -9,11 +9,11 @@ use parking_lot::Mutex;
 
 use super::batch::{Batch, ClosedPeriod};
 use super::chain::{check, overtaken, refusal};
-use super::claim::{judge, kept_holder};
+use super::claim::{empty_refusal, judge, kept_holder};
 use super::record::{Record, StoredValue};
 use super::store::{
-    Answer, Applied, Claim, Claimed, Epoch, EpochRow, Fetched, Id, Lease, MAX_TOLD_EPOCHS, OwnerId, OwnerRow,
-    Page, Pruned, RejectedRecord, Store, StoreError, Tenure,
+    Answer, Applied, Claim, Claimed, DataSetId, Epoch, EpochRow, Fetched, Id, Lease, MAX_TOLD_EPOCHS,
+    OwnerId, OwnerRow, Page, Pruned, RejectedRecord, Restore, Restoring, Store, StoreError, Tenure, Written,
 };
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
@@ -62,6 +62,7 @@ struct Data {
     holder: String,
     applied: u64,
     lease_until: Option<Timestamp>,
+    pruned: u64,
     epochs: Vec<EpochRow>,
 }
 
@@ -260,6 +261,56 @@ impl Data {
         self.rejected.iter().filter(is_refused).map(record).collect()
     }
 
+    fn begin_restore(&mut self, restore: &Restore) -> Restoring {
+        let rows = u64::try_from(self.rows.len() + self.closed_periods.len()).expect("a count fits 64 bits");
+        if let Some(refusal) = empty_refusal(&self.owner_row(), rows, restore) {
+            return refusal;
+        }
+        let epoch =
+            |epoch, first_seq, last_seq| EpochRow { epoch, started_at: self.now, first_seq, last_seq };
+        let epochs = vec![
+            epoch(restore.restored_epoch, 1, Some(restore.applied)),
+            epoch(restore.epoch, restore.applied + 1, None),
+        ];
+        *self = Self {
+            now: self.now,
+            owner: Some(restore.owner),
+            holder: restore.holder.clone(),
+            applied: restore.applied,
+            lease_until: Some(after(self.now, restore.lease)),
+            epochs,
+            ..Self::default()
+        };
+        Restoring::Begun
+    }
+
+    fn end_restore(&mut self, epoch: u64, owner: OwnerId, data_set: DataSetId) -> Tenure {
+        let tenure = self.set_lease(epoch, owner, None);
+        if tenure == Tenure::Kept {
+            self.data_set = Some(data_set);
+        }
+        tenure
+    }
+
+    /// A page of the rows that certain batches wrote.
+    fn written_page(&self, written: Written, after: Option<&MissingKey>, rows: u32, now: Timestamp) -> Page {
+        let rows = usize::try_from(rows).expect("32 bits fit a usize");
+        let (behind, _) = self.rows_behind(after, u32::MAX);
+        let told = behind.into_iter().filter_map(|((database, key), row)| {
+            let lives = self.lives(*database, row, now);
+            let is_told = written.behind < row.written.1 && row.written.1 <= written.up_to;
+            let value = row.value.clone().filter(|_| lives);
+            (is_told && (lives || written.with_gone)).then(|| Record {
+                database: *database,
+                key: key.clone(),
+                value,
+            })
+        });
+        let records: Vec<Record> = told.take(rows).collect();
+        let next = records.last().filter(|_| records.len() == rows).map(Record::missing_key);
+        Page { records, next }
+    }
+
     /// The next rows, and whether these were all.
     fn rows_behind(&self, after: Option<&MissingKey>, rows: u32) -> (Vec<Found<'_>>, bool) {
         let start = after.map_or(Unbounded, |after| Excluded((after.database, after.key.clone())));
@@ -364,6 +415,40 @@ impl Store for FakeStore {
     fn epochs(&self) -> Answer<'_, Vec<EpochRow>> {
         let most = usize::try_from(MAX_TOLD_EPOCHS).expect("32 bits fit a usize");
         Box::pin(async move { Ok(self.read(|data| data.epochs.iter().rev().take(most).copied().collect())) })
+    }
+
+    fn scan_written<'a>(
+        &'a self,
+        written: Written,
+        after: Option<&'a MissingKey>,
+        rows: u32,
+        now: Timestamp,
+    ) -> Answer<'a, Page> {
+        Box::pin(async move { Ok(self.read(|data| data.written_page(written, after, rows, now))) })
+    }
+
+    fn flushed(&self) -> Answer<'_, Vec<(u8, u64)>> {
+        let marks = |data: &Data| data.flushed.iter().map(|(&database, &(_, seq))| (database, seq)).collect();
+        Box::pin(async move { Ok(self.read(marks)) })
+    }
+
+    fn note_pruned(&self, up_to: u64) -> Answer<'_, ()> {
+        Box::pin(self.write(move |data, _| {
+            data.pruned = data.pruned.max(up_to);
+            Ok(())
+        }))
+    }
+
+    fn pruned(&self) -> Answer<'_, u64> {
+        Box::pin(async move { Ok(self.read(|data| data.pruned)) })
+    }
+
+    fn begin_restore<'a>(&'a self, restore: &'a Restore) -> Answer<'a, Restoring> {
+        Box::pin(self.write(|data, _| Ok(data.begin_restore(restore))))
+    }
+
+    fn end_restore(&self, epoch: u64, owner: OwnerId, data_set: DataSetId) -> Answer<'_, Tenure> {
+        Box::pin(self.write(move |data, _| Ok(data.end_restore(epoch, owner, data_set))))
     }
 }
 

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::batch::{Batch, ClosedPeriod};
 use super::flush_stats::FlushStats;
+use super::moment::{Moment, Moments};
 use super::outbox::{Outbox, OutboxError};
 use super::pending::Pending;
 use super::progress::Progress;
@@ -49,6 +50,8 @@ pub struct FlushParts {
     pub pending: Arc<Pending>,
     /// What wakes the flusher.
     pub signals: Arc<Signals>,
+    /// Who asks for a cut of everything.
+    pub moments: Arc<Moments>,
     /// What is counted.
     pub stats: Arc<FlushStats>,
     /// The log on disk; `None`: the truth is on this disk itself.
@@ -97,6 +100,7 @@ impl Flusher {
                 break;
             }
         }
+        self.parts.moments.refuse();
         self.parts.pending.close();
         if let Some(compaction) = self.compaction.take() {
             // What it has written and nobody swaps in is deleted when the outbox is opened next.
@@ -177,18 +181,34 @@ impl Flusher {
         self.parts.stats.trouble.load().is_none()
     }
 
-    /// Closes the open generation between turns. `None`: nothing was changed, or a turn takes too long just now.
+    /// Closes the open generation between turns, and begins the snapshot that is asked for. `None`: nothing was changed, or a turn takes
+    /// too long just now.
     fn cut(&self, is_last: bool) -> Option<(Generation, u64)> {
-        let FlushParts { engine, gate, progress, stats, .. } = &self.parts;
-        if engine.queued() == 0 {
+        let FlushParts { engine, gate, progress, stats, moments, .. } = &self.parts;
+        let wants_moment = moments.is_asked();
+        if engine.queued() == 0 && !wants_moment {
             return None;
         }
         loop {
             let stopwatch = Stopwatch::start();
-            let cut = gate.close(|| engine.cut().map(|generation| (generation, progress.close())));
+            let cut = gate.close(|| {
+                let closed = engine.cut().map(|generation| (generation, progress.close()));
+                (closed, if wants_moment { engine.begin_snapshot() } else { None })
+            });
             stats.gate_micros.add(stopwatch.nanos() / 1_000);
             match cut {
-                Ok(cut) => return cut,
+                Ok((closed, snapshot)) => {
+                    if let Some(cut) = snapshot {
+                        let seq = progress.open() - 1;
+                        moments.answer(Moment {
+                            cut,
+                            epoch: progress.epoch(),
+                            seq,
+                            at: self.parts.clock.now(),
+                        });
+                    }
+                    return closed;
+                }
                 Err(_) if is_last => std::thread::sleep(BUSY_PAUSE),
                 Err(_) => {
                     stats.busy_gates.add(1);

@@ -26,6 +26,7 @@ mod janitor;
 mod lease;
 mod limit;
 mod migrations;
+mod moment;
 pub mod outbox;
 mod pending;
 pub mod postgres;
@@ -51,6 +52,7 @@ pub use batch::{Batch, ClosedPeriod};
 pub use bytes::DecodeError;
 pub use content::{decode, encode};
 pub use flush_stats::{Count, FlushStats};
+pub use moment::{Moment, Moments};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use progress::Progress;
 pub use record::{Record, StoredValue};
@@ -60,7 +62,7 @@ pub use sqlite::SqliteStore;
 pub use start::StartRefused;
 pub use store::{
     Answer, Applied, Claim, Claimed, DataSetId, Epoch, EpochRow, Id, Lease, OwnerId, OwnerRow, Page, Pruned,
-    RejectedRecord, Store, StoreError, Tenure,
+    RejectedRecord, Restore, Restoring, Store, StoreError, Tenure, Written,
 };
 pub use token::Token;
 pub use usage::{SlotUsage, usage_of};

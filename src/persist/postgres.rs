@@ -12,6 +12,7 @@ mod options;
 mod owner;
 mod put;
 mod read;
+mod restore;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -23,8 +24,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 use super::batch::Batch;
 use super::migrations::{Migration, due};
 use super::store::{
-    Answer, Applied, Claim, Claimed, EpochRow, Fetched, OwnerId, OwnerRow, Page, Pruned, Store, StoreError,
-    Tenure,
+    Answer, Applied, Claim, Claimed, DataSetId, EpochRow, Fetched, OwnerId, OwnerRow, Page, Pruned, Restore,
+    Restoring, Store, StoreError, Tenure, Written,
 };
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
@@ -33,8 +34,14 @@ use held::HeldConnections;
 pub use options::PostgresOptions;
 
 /// Every change of the schema, in order.
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "truth", sql: include_str!("../../migrations/postgres/0001_truth.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "truth", sql: include_str!("../../migrations/postgres/0001_truth.sql") },
+    Migration {
+        version: 2,
+        name: "snapshots",
+        sql: include_str!("../../migrations/postgres/0002_snapshots.sql"),
+    },
+];
 
 /// Starts of several servers migrate one after the other. The lock ends with its transaction, so PgBouncer may be between; the number
 /// is made of the letters `quotad`, and a lock for each database is enough.
@@ -247,6 +254,36 @@ impl Store for PostgresStore {
 
     fn epochs(&self) -> Answer<'_, Vec<EpochRow>> {
         within(CALL_TIMEOUT, self.epoch_rows())
+    }
+
+    fn scan_written<'a>(
+        &'a self,
+        written: Written,
+        after: Option<&'a MissingKey>,
+        rows: u32,
+        now: Timestamp,
+    ) -> Answer<'a, Page> {
+        within(LONG_CALL_TIMEOUT, self.written_page(written, after, rows, now))
+    }
+
+    fn flushed(&self) -> Answer<'_, Vec<(u8, u64)>> {
+        within(CALL_TIMEOUT, self.flush_marks())
+    }
+
+    fn note_pruned(&self, up_to: u64) -> Answer<'_, ()> {
+        within(CALL_TIMEOUT, self.set_pruned(up_to))
+    }
+
+    fn pruned(&self) -> Answer<'_, u64> {
+        within(CALL_TIMEOUT, self.pruned_number())
+    }
+
+    fn begin_restore<'a>(&'a self, restore: &'a Restore) -> Answer<'a, Restoring> {
+        within(LONG_CALL_TIMEOUT, self.make_empty(restore))
+    }
+
+    fn end_restore(&self, epoch: u64, owner: OwnerId, data_set: DataSetId) -> Answer<'_, Tenure> {
+        within(CALL_TIMEOUT, self.name_data(epoch, owner, data_set))
     }
 }
 

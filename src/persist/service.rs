@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use super::flush_stats::FlushStats;
 use super::flusher::{FlushParts, Flusher};
 use super::janitor::Janitor;
 use super::lease::LeaseKeeper;
+use super::moment::{Moment, Moments};
 use super::outbox::Outbox;
 use super::pending::Pending;
 use super::progress::Progress;
@@ -27,7 +29,7 @@ use super::recovery::{Loading, Recovery};
 use super::refusals::Refusals;
 use super::signals::Signals;
 use super::start::{StartParts, StartRefused, Started, start};
-use super::store::{EpochRow, OwnerId, Store};
+use super::store::{DataSetId, EpochRow, OwnerId, Store};
 use super::verify::{Verifier, VerifyReport};
 use crate::clock::Clock;
 use crate::engine::{Engine, Gate, MissingKey};
@@ -86,6 +88,12 @@ pub struct Truth {
     pub refusals: Arc<Refusals>,
     engine: Arc<Engine>,
     signals: Arc<Signals>,
+    moments: Arc<Moments>,
+    /// Once the service has begun.
+    store: OnceLock<Arc<dyn Store>>,
+    data_set: OnceLock<DataSetId>,
+    /// Up to which batch keys that are gone may be forgotten.
+    prune_limit: Arc<AtomicU64>,
     door: FetchDoor,
     checks: mpsc::Sender<Check>,
     outbox: OnceLock<Option<Arc<Mutex<Outbox>>>>,
@@ -136,6 +144,10 @@ impl Truth {
             refusals: Arc::default(),
             engine: Arc::clone(&parts.engine),
             signals: Arc::default(),
+            moments: Arc::default(),
+            store: OnceLock::new(),
+            data_set: OnceLock::new(),
+            prune_limit: Arc::new(AtomicU64::new(u64::MAX)),
             door,
             checks,
             outbox: OnceLock::new(),
@@ -157,6 +169,35 @@ impl Truth {
     /// A text for the client, when the truth does not answer in time.
     pub fn fetch(&self, keys: Vec<MissingKey>) -> impl Future<Output = Result<(), String>> + use<> {
         self.door.clone().fetch(keys)
+    }
+
+    /// Cuts at once and answers everything as it is behind that cut.
+    ///
+    /// # Errors
+    /// When the server is ending, or another snapshot is being read.
+    pub async fn moment(&self) -> Result<Moment, String> {
+        let moment = self.moments.ask();
+        self.signals.hurry();
+        moment
+            .await
+            .map_err(|_| "no cut could be taken: another snapshot runs, or the server is ending".to_owned())
+    }
+
+    /// The truth itself; `None`: the service has not begun.
+    #[must_use]
+    pub fn store(&self) -> Option<&Arc<dyn Store>> {
+        self.store.get()
+    }
+
+    /// Which data it holds; `None`: the service has not begun.
+    #[must_use]
+    pub fn data_set(&self) -> Option<DataSetId> {
+        self.data_set.get().copied()
+    }
+
+    /// Lets rows of keys that are gone be forgotten only up to this batch: a start from a snapshot needs those behind it.
+    pub fn limit_pruning(&self, up_to: u64) {
+        self.prune_limit.store(up_to, Ordering::Relaxed);
     }
 
     /// Asks for a cut at once.
@@ -308,6 +349,8 @@ impl Running {
         let _ = truth.epochs.set(epochs);
         let outbox = outbox.map(|outbox| Arc::new(Mutex::new(outbox)));
         let _ = truth.outbox.set(outbox.clone());
+        let _ = truth.store.set(Arc::clone(&store));
+        let _ = truth.data_set.set(epoch.data_set);
         let first = (parts.engine.open_generation(), epoch.applied + 1);
         let pending = Arc::new(Pending::default());
         let waiting = Arc::clone(&pending);
@@ -322,6 +365,7 @@ impl Running {
             progress: Arc::clone(&truth.progress),
             pending: Arc::clone(&pending),
             signals: Arc::clone(&truth.signals),
+            moments: Arc::clone(&truth.moments),
             stats: Arc::clone(&truth.stats),
             outbox: outbox.clone(),
             interval: parts.flush_interval,
@@ -424,6 +468,7 @@ fn spawn_helpers(
         clock: Arc::clone(&clock),
         progress: Arc::clone(&truth.progress),
         stats: Arc::clone(&truth.stats),
+        limit: Arc::clone(&truth.prune_limit),
     };
     let recovery = Recovery {
         store: Arc::clone(store),

@@ -7,6 +7,7 @@ mod apply;
 mod error;
 mod owner;
 mod read;
+mod restore;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -21,16 +22,22 @@ use sqlx::{Sqlite, Transaction};
 use super::batch::Batch;
 use super::migrations::{Migration, due};
 use super::store::{
-    Answer, Applied, Claim, Claimed, EpochRow, Fetched, OwnerId, OwnerRow, Page, Pruned, Store, StoreError,
-    Tenure,
+    Answer, Applied, Claim, Claimed, DataSetId, EpochRow, Fetched, OwnerId, OwnerRow, Page, Pruned, Restore,
+    Restoring, Store, StoreError, Tenure, Written,
 };
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 use error::{unavailable, unclear};
 
 /// Every change of the schema, in order.
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "truth", sql: include_str!("../../migrations/sqlite/0001_truth.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "truth", sql: include_str!("../../migrations/sqlite/0001_truth.sql") },
+    Migration {
+        version: 2,
+        name: "snapshots",
+        sql: include_str!("../../migrations/sqlite/0002_snapshots.sql"),
+    },
+];
 
 /// How long a statement waits for another process that writes, for instance somebody's sqlite3 shell; then the flush is tried again.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -203,6 +210,36 @@ impl Store for SqliteStore {
 
     fn epochs(&self) -> Answer<'_, Vec<EpochRow>> {
         Box::pin(self.epoch_rows())
+    }
+
+    fn scan_written<'a>(
+        &'a self,
+        written: Written,
+        after: Option<&'a MissingKey>,
+        rows: u32,
+        now: Timestamp,
+    ) -> Answer<'a, Page> {
+        Box::pin(self.written_page(written, after, rows, now))
+    }
+
+    fn flushed(&self) -> Answer<'_, Vec<(u8, u64)>> {
+        Box::pin(self.flush_marks())
+    }
+
+    fn note_pruned(&self, up_to: u64) -> Answer<'_, ()> {
+        Box::pin(self.set_pruned(up_to))
+    }
+
+    fn pruned(&self) -> Answer<'_, u64> {
+        Box::pin(self.pruned_number())
+    }
+
+    fn begin_restore<'a>(&'a self, restore: &'a Restore) -> Answer<'a, Restoring> {
+        Box::pin(self.make_empty(restore))
+    }
+
+    fn end_restore(&self, epoch: u64, owner: OwnerId, data_set: DataSetId) -> Answer<'_, Tenure> {
+        Box::pin(self.name_data(epoch, owner, data_set))
     }
 }
 

@@ -80,6 +80,82 @@ pub trait Store: Send + Sync {
 
     /// The newest [`MAX_TOLD_EPOCHS`] epochs, the newest first.
     fn epochs(&self) -> Answer<'_, Vec<EpochRow>>;
+
+    /// As [`scan`](Self::scan), of the keys that certain batches wrote last.
+    fn scan_written<'a>(
+        &'a self,
+        written: Written,
+        after: Option<&'a MissingKey>,
+        rows: u32,
+        now: Timestamp,
+    ) -> Answer<'a, Page>;
+
+    /// The databases that were flushed, with the number of the last batch that did so; a mark that was pruned is not told.
+    fn flushed(&self) -> Answer<'_, Vec<(u8, u64)>>;
+
+    /// Notes, before they are pruned, that keys whose end was written up to batch `up_to` may be missing without a row from now on.
+    fn note_pruned(&self, up_to: u64) -> Answer<'_, ()>;
+
+    /// The highest number that was [noted](Self::note_pruned); 0: none was.
+    fn pruned(&self) -> Answer<'_, u64>;
+
+    /// Empties the truth and makes it one that a restore fills by [`apply`](Self::apply), as its owner. Until the
+    /// [end](Self::end_restore) it has no data set, and the lease of the restore keeps every start away.
+    fn begin_restore<'a>(&'a self, restore: &'a Restore) -> Answer<'a, Restoring>;
+
+    /// Gives the truth its data set and the lease up: from now on a server starts on it.
+    fn end_restore(&self, epoch: u64, owner: OwnerId, data_set: DataSetId) -> Answer<'_, Tenure>;
+}
+
+/// Keys by the batch that wrote their row last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Only those behind this number.
+    pub behind: u64,
+    /// Only those up to this number.
+    pub up_to: u64,
+    /// Whether those that no longer live are told too, without a value.
+    pub with_gone: bool,
+}
+
+/// How a restore begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restore {
+    /// The epoch that it writes in: above every one that the data ever had.
+    pub epoch: u64,
+    /// The epoch of the data that is restored.
+    pub restored_epoch: u64,
+    /// The last batch that is part of the data.
+    pub applied: u64,
+    /// Who restores.
+    pub owner: OwnerId,
+    /// The same for people.
+    pub holder: String,
+    /// How long the truth is held without a sign of life.
+    pub lease: Duration,
+    /// Whether what is in the truth is given up.
+    pub replace: bool,
+}
+
+/// What became of the beginning of a restore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Restoring {
+    /// The truth is empty and waits for batches.
+    Begun,
+    /// It holds data, which nobody said to replace.
+    NotEmpty {
+        /// Which data; `None`: rows that belong to none.
+        data_set: Option<DataSetId>,
+        /// How many rows.
+        rows: u64,
+    },
+    /// Somebody owns it.
+    Held {
+        /// Who.
+        holder: String,
+        /// For how much longer.
+        lease_left: Duration,
+    },
 }
 
 /// 128 bits that nobody else has.

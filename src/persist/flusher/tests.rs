@@ -54,6 +54,7 @@ impl Half {
             progress: Arc::new(Progress::default()),
             pending: Arc::default(),
             signals: Arc::default(),
+            moments: Arc::default(),
             stats: Arc::default(),
             outbox,
             interval: Duration::from_millis(100),

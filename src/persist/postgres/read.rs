@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 use crate::persist::record::Record;
 use crate::persist::rows::{now_ms, signed, stored_value, unsigned};
-use crate::persist::store::{Page, Pruned, StoreError};
+use crate::persist::store::{Page, Pruned, StoreError, Written};
 
 /// The rows behind a place; only of those that live is the value read.
 const SCAN: &str = "SELECT r.database, r.key, r.long_key,
@@ -18,6 +18,19 @@ const SCAN: &str = "SELECT r.database, r.key, r.long_key,
         SELECT * FROM entries WHERE (database, key) > ($1, $2) ORDER BY database, key LIMIT $4
     ) AS r LEFT JOIN flushed AS f ON f.database = r.database
     ORDER BY r.database, r.key";
+
+/// As [`SCAN`], of the rows that batches behind $5 up to $6 wrote; with those of keys that are gone, or not.
+const SCAN_WRITTEN: &str =
+    "SELECT r.database, r.key, r.long_key, r.lives, CASE WHEN r.lives THEN r.state END, r.expires_at_ms
+    FROM (
+        SELECT e.database, e.key, e.long_key, e.state, e.expires_at_ms,
+            NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > $3)
+                AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq)) AS lives
+        FROM entries AS e LEFT JOIN flushed AS f ON f.database = e.database
+        WHERE (e.database, e.key) > ($1, $2) AND e.seq > $5 AND e.seq <= $6
+    ) AS r WHERE r.lives OR $7 ORDER BY r.database, r.key LIMIT $4";
+
+const FLUSHED: &str = "SELECT database, seq FROM flushed ORDER BY database";
 
 const COUNT: &str = "SELECT count(*) FROM entries AS e LEFT JOIN flushed AS f ON f.database = e.database
     WHERE NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > $1)
@@ -35,6 +48,8 @@ const PRUNE: &str =
 
 /// Behind the last row: databases are bytes.
 const END: (i32, &[u8]) = (256, &[]);
+
+type WrittenColumns = (i32, Vec<u8>, Option<Vec<u8>>, bool, Option<Vec<u8>>, Option<i64>);
 
 type ScanColumns = (i32, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>, Option<i64>);
 
@@ -74,6 +89,51 @@ impl PostgresStore {
         }
         page.next = last.filter(|_| whole);
         Ok(page)
+    }
+
+    pub(super) async fn written_page(
+        &self,
+        written: Written,
+        after: Option<&MissingKey>,
+        rows: u32,
+        now: Timestamp,
+    ) -> Result<Page, StoreError> {
+        let (database, key) = place(after);
+        let mut transaction = self.begin().await?;
+        let found: Vec<WrittenColumns> = sqlx::query_as(SCAN_WRITTEN)
+            .bind(database)
+            .bind(&*key)
+            .bind(now_ms(now))
+            .bind(i64::from(rows))
+            .bind(signed(written.behind))
+            .bind(signed(written.up_to))
+            .bind(written.with_gone)
+            .persistent(false)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(unavailable)?;
+        drop(transaction);
+        let whole = u32::try_from(found.len()).is_ok_and(|found| found >= rows);
+        let mut page = Page::default();
+        for (database, key, long, _, state, expires_at_ms) in found {
+            let MissingKey { database: number, key } = key_of(database, key, long)?;
+            let value = state.map(|state| stored_value(database, &key, &state, expires_at_ms)).transpose()?;
+            page.records.push(Record { database: number, key, value });
+        }
+        page.next = page.records.last().filter(|_| whole).map(Record::missing_key);
+        Ok(page)
+    }
+
+    pub(super) async fn flush_marks(&self) -> Result<Vec<(u8, u64)>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let marks: Vec<(i32, i64)> = sqlx::query_as(FLUSHED)
+            .persistent(false)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(unavailable)?;
+        transaction.rollback().await.map_err(unavailable)?;
+        let mark = |(database, seq): (i32, i64)| Some((u8::try_from(database).ok()?, unsigned(seq)));
+        Ok(marks.into_iter().filter_map(mark).collect())
     }
 
     pub(super) async fn count_live(&self, now: Timestamp) -> Result<u64, StoreError> {

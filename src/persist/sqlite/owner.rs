@@ -55,7 +55,7 @@ fn id(text: &str) -> Result<Id, StoreError> {
     Id::parse(text).ok_or_else(|| StoreError::Damaged(format!("'{text}' in the owner row is no id")))
 }
 
-fn millis(lease: Duration) -> i64 {
+pub(super) fn millis(lease: Duration) -> i64 {
     i64::try_from(lease.as_millis()).unwrap_or(i64::MAX)
 }
 

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 use crate::persist::record::Record;
 use crate::persist::rows::{now_ms, signed, stored_value, unsigned};
-use crate::persist::store::{Fetched, OwnerRow, Page, Pruned, StoreError};
+use crate::persist::store::{Fetched, OwnerRow, Page, Pruned, StoreError, Written};
 
 const FETCH: &str =
     "SELECT e.state, e.expires_at_ms FROM entries e LEFT JOIN flushed f ON f.database = e.database
@@ -21,6 +21,17 @@ const SCAN: &str = "SELECT e.database, e.key, e.state, e.expires_at_ms,
             AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq))
     FROM entries e LEFT JOIN flushed f ON f.database = e.database
     WHERE (e.database, e.key) > (?1, ?2) ORDER BY e.database, e.key LIMIT ?4";
+
+/// As [`SCAN`], of the rows that batches behind ?5 up to ?6 wrote; with those of keys that are gone, or not.
+const SCAN_WRITTEN: &str = "SELECT database, key, CASE WHEN lives THEN state END, expires_at_ms FROM (
+        SELECT e.database, e.key, e.state, e.expires_at_ms,
+            NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > ?3)
+                AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq)) AS lives
+        FROM entries e LEFT JOIN flushed f ON f.database = e.database
+        WHERE (e.database, e.key) > (?1, ?2) AND e.seq > ?5 AND e.seq <= ?6
+    ) WHERE lives OR ?7 ORDER BY database, key LIMIT ?4";
+
+const FLUSHED: &str = "SELECT database, seq FROM flushed ORDER BY database";
 
 const COUNT: &str = "SELECT count(*) FROM entries e LEFT JOIN flushed f ON f.database = e.database
     WHERE NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > ?)
@@ -107,6 +118,44 @@ impl SqliteStore {
         }
         page.next = last.filter(|_| whole);
         Ok(page)
+    }
+
+    pub(super) async fn written_page(
+        &self,
+        written: Written,
+        after: Option<&MissingKey>,
+        rows: u32,
+        now: Timestamp,
+    ) -> Result<Page, StoreError> {
+        let (database, key) = place(after);
+        let found: Vec<(i64, Vec<u8>, Option<Vec<u8>>, Option<i64>)> = sqlx::query_as(SCAN_WRITTEN)
+            .bind(database)
+            .bind(key)
+            .bind(now_ms(now))
+            .bind(rows)
+            .bind(signed(written.behind))
+            .bind(signed(written.up_to))
+            .bind(written.with_gone)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(unavailable)?;
+        let whole = u32::try_from(found.len()).is_ok_and(|found| found >= rows);
+        let mut page = Page::default();
+        for (database, key, state, expires_at_ms) in found {
+            let MissingKey { database, key } = key_of(database, key)?;
+            let value =
+                state.map(|state| stored_value(database.into(), &key, &state, expires_at_ms)).transpose()?;
+            page.records.push(Record { database, key, value });
+        }
+        page.next = page.records.last().filter(|_| whole).map(Record::missing_key);
+        Ok(page)
+    }
+
+    pub(super) async fn flush_marks(&self) -> Result<Vec<(u8, u64)>, StoreError> {
+        let marks: Vec<(i64, i64)> =
+            sqlx::query_as(FLUSHED).fetch_all(&self.readers).await.map_err(unavailable)?;
+        let mark = |(database, seq): (i64, i64)| Some((u8::try_from(database).ok()?, unsigned(seq)));
+        Ok(marks.into_iter().filter_map(mark).collect())
     }
 
     pub(super) async fn count_live(&self, now: Timestamp) -> Result<u64, StoreError> {
