@@ -61,7 +61,7 @@ pub use limits::{LimitId, MAX_NUMBERED_LIMITS, NumberedLimit};
 pub use memory::MemoryReport;
 pub use residency::{Lookup, Missing, MissingKey};
 pub use scan::{Cursor, ScanPage};
-pub use snapshot::{SnapshotCut, SnapshotEntry, SnapshotPlace};
+pub use snapshot::{SnapshotCut, SnapshotEntry, SnapshotPlace, Visit};
 pub use sweep::{SweepCursor, SweepReport};
 pub use take::{Charge, TakeError};
 pub use throttle::ThrottleRefusal;

@@ -13,6 +13,7 @@
 //! Whether a snapshot runs changes only while no thread executes, or at its end, when nobody asks any more what was kept.
 
 use std::mem::take;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
@@ -31,7 +32,7 @@ use super::{DATABASES, Engine};
 const ENTRIES_UNDER_GUARD: usize = 256;
 
 /// Bytes that may be kept for a snapshot before it gives up being of one moment: most of the memory that a snapshot may take.
-const MOST_KEPT_BYTES: u64 = 40 << 20;
+const MOST_KEPT_BYTES: u64 = 32 << 20;
 
 /// No snapshot runs.
 const NONE: u32 = 0;
@@ -97,7 +98,7 @@ pub(super) struct Snapshots {
     /// Keys that only the truth had were emptied away behind the cut.
     has_gap: AtomicBool,
     /// Tables that were emptied behind the cut, with their databases.
-    emptied: Mutex<Vec<(u8, Table)>>,
+    emptied: Mutex<Vec<Emptied>>,
 }
 
 impl Snapshots {
@@ -126,8 +127,17 @@ impl Snapshots {
         if !had_all {
             self.has_gap.store(true, Ordering::Relaxed);
         }
-        self.emptied.lock().extend(tables.drain(..).map(|table| (database, table)));
+        let emptied = tables.drain(..).map(|table| Emptied { database, table, next: Some(0) });
+        self.emptied.lock().extend(emptied);
     }
+}
+
+/// A table that was emptied behind the cut.
+struct Emptied {
+    database: u8,
+    table: Table,
+    /// Where it is read on.
+    next: Option<u32>,
 }
 
 /// A snapshot that runs. Each of its [places](Self::places) is read from end to end, by any number of threads.
@@ -140,6 +150,9 @@ pub struct SnapshotCut {
 /// A part of memory that a snapshot reads.
 #[derive(Clone, Copy, Debug)]
 pub struct SnapshotPlace(Place);
+
+/// What takes entries, and says when it has enough for now.
+pub type Visit<'a> = &'a mut dyn FnMut(SnapshotEntry<'_>) -> ControlFlow<()>;
 
 /// One key as a snapshot has it.
 #[derive(Debug)]
@@ -201,33 +214,42 @@ impl Table {
         }
     }
 
-    /// Takes what was kept.
-    fn take_kept(&mut self, number: u32) -> Vec<Kept> {
+    /// Takes up to `most` of what was kept.
+    fn take_kept(&mut self, number: u32, most: usize) -> Vec<Kept> {
         let owed = &mut self.changes().owed;
         owed.turn_to(number);
-        take(&mut owed.kept)
+        let from = owed.kept.len().saturating_sub(most);
+        if from == 0 { take(&mut owed.kept) } else { owed.kept.split_off(from) }
     }
 
-    /// Reads up to `most` entries from `slot` on that owe it; answers where to go on.
+    /// Puts back what was taken and not read.
+    fn put_back(&mut self, kept: impl Iterator<Item = Kept>) {
+        self.changes().owed.kept.extend(kept);
+    }
+
+    /// Reads entries from `slot` on that owe it, until `visit` has enough; answers where to go on.
     fn read_owed(
         &mut self,
         number: u32,
         slot: u32,
-        most: usize,
         limits: &LimitTable,
-        mut visit: impl FnMut(&[u8], Content, Expiry),
+        mut visit: impl FnMut(&[u8], Content, Expiry) -> ControlFlow<()>,
     ) -> Option<u32> {
         self.changes().owed.turn_to(number);
         let mut next = self.next_used(slot);
-        for _ in 0..most {
+        for _ in 0..ENTRIES_UNDER_GUARD {
             let slot = next?;
             let (entry, changes) = self.entry_and_changes(slot);
+            let mut flow = ControlFlow::Continue(());
             if changes.owed.settle(slot)
                 && let Some((content, expiry)) = state_of(entry, limits)
             {
-                visit(entry.key.as_bytes(), content, expiry);
+                flow = visit(entry.key.as_bytes(), content, expiry);
             }
             next = self.next_used(slot + 1);
+            if flow.is_break() {
+                break;
+            }
         }
         next
     }
@@ -267,59 +289,67 @@ impl SnapshotCut {
         databases.flat_map(|database| self.engine.tables(database)).map(SnapshotPlace).collect()
     }
 
-    /// Hands entries of a place from `slot` on to `visit`, which must not call the engine and holds up takes for as long as it runs;
-    /// answers where to go on, `None` behind the last. Begin with 0.
-    pub fn read(
-        &self,
-        place: SnapshotPlace,
-        slot: u32,
-        visit: &mut impl FnMut(SnapshotEntry<'_>),
-    ) -> Option<u32> {
+    /// Hands entries of a place from `slot` on to `visit`, until that has enough or some were read; `visit` must not call the engine and
+    /// holds up takes for as long as it runs. Answers where to go on, `None` behind the last. Begin with 0.
+    pub fn read(&self, place: SnapshotPlace, slot: u32, visit: Visit<'_>) -> Option<u32> {
         let SnapshotPlace(place) = place;
         let database = place.database();
-        let mut table = self.engine.shards.write(place);
-        let kept = table.take_kept(self.number);
-        let next = table.read_owed(
+        self.engine.shards.write(place).read_owed(
             self.number,
             slot,
-            ENTRIES_UNDER_GUARD,
             &self.engine.limits,
             |key, content, expiry| visit(SnapshotEntry { database, key, content, expiry }),
-        );
-        drop(table);
-        self.hand_out(database, kept, visit);
-        next
+        )
     }
 
-    /// Hands out what a place has kept since it was [read](Self::read) to its end, or before.
-    pub fn read_kept(&self, place: SnapshotPlace, visit: &mut impl FnMut(SnapshotEntry<'_>)) {
+    /// Hands out some of what a place has kept; whether it may have kept more. When every place was [read](Self::read) to its end,
+    /// what was kept of all of them is the rest.
+    pub fn read_kept(&self, place: SnapshotPlace, visit: Visit<'_>) -> bool {
         let SnapshotPlace(place) = place;
-        let kept = self.engine.shards.write(place).take_kept(self.number);
-        self.hand_out(place.database(), kept, visit);
-    }
-
-    /// Hands out what was emptied away behind the cut. What it takes is freed, which takes a while for millions of keys.
-    pub fn read_emptied(&self, visit: &mut impl FnMut(SnapshotEntry<'_>)) {
-        let emptied = take(&mut *self.engine.tracking.snapshots.emptied.lock());
-        for (database, mut table) in emptied {
-            let kept = table.take_kept(self.number);
-            self.hand_out(database, kept, visit);
-            let limits = &self.engine.limits;
-            table.read_owed(self.number, 0, usize::MAX, limits, |key, content, expiry| {
-                visit(SnapshotEntry { database, key, content, expiry });
-            });
+        let kept = self.engine.shards.write(place).take_kept(self.number, ENTRIES_UNDER_GUARD);
+        let mut kept = kept.into_iter();
+        let has_more = self.hand_out(place.database(), &mut kept, visit);
+        if has_more {
+            self.engine.shards.write(place).put_back(kept);
         }
+        has_more
     }
 
-    fn hand_out(&self, database: u8, kept: Vec<Kept>, visit: &mut impl FnMut(SnapshotEntry<'_>)) {
-        let mut bytes = 0;
-        for (key, content) in kept {
+    /// Hands out some of what was emptied away behind the cut; whether there is more. A table that was read to its end is freed here.
+    pub fn read_emptied(&self, visit: Visit<'_>) -> bool {
+        let emptied = &self.engine.tracking.snapshots.emptied;
+        let Some(Emptied { database, mut table, next }) = emptied.lock().pop() else { return false };
+        let mut kept = table.take_kept(self.number, ENTRIES_UNDER_GUARD).into_iter();
+        let next = if self.hand_out(database, &mut kept, visit) || kept.len() > 0 {
+            table.put_back(kept);
+            next
+        } else {
+            next.and_then(|slot| {
+                table.read_owed(self.number, slot, &self.engine.limits, |key, content, expiry| {
+                    visit(SnapshotEntry { database, key, content, expiry })
+                })
+            })
+        };
+        if next.is_some() || !table.changes().owed.kept.is_empty() {
+            emptied.lock().push(Emptied { database, table, next });
+        }
+        true
+    }
+
+    /// Hands out until `visit` has enough; whether it may want the rest later.
+    fn hand_out(&self, database: u8, kept: &mut impl Iterator<Item = Kept>, visit: Visit<'_>) -> bool {
+        let (mut bytes, mut flow, mut read) = (0, ControlFlow::Continue(()), 0);
+        while flow.is_continue()
+            && let Some((key, content)) = kept.next()
+        {
+            read += 1;
             let Some((content, expiry)) = content else { continue };
             bytes += size_of::<Kept>() + key.len() + content.heap_bytes();
-            visit(SnapshotEntry { database, key: &key, content, expiry });
+            flow = visit(SnapshotEntry { database, key: &key, content, expiry });
         }
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.engine.tracking.snapshots.kept_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        flow.is_break() || read == ENTRIES_UNDER_GUARD
     }
 
     /// Bytes that wait to be read, of what changed behind the cut: the places are worth a look when it grows.

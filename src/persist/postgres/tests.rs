@@ -123,7 +123,7 @@ async fn starts_at_once_migrate_once() {
     let fixture = Fixture::empty().await;
     let other = Fixture::open(&fixture.schema);
     let (one, two) = tokio::join!(fixture.store.migrate(false), other.migrate(false));
-    assert_eq!(one.unwrap().len() + two.unwrap().len(), 1);
+    assert_eq!(one.unwrap().len() + two.unwrap().len(), 2);
 }
 
 #[tokio::test]
