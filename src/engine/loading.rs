@@ -4,7 +4,7 @@
 //! read from the truth a while ago from coming back over what happened since: it is put only where memory has nothing, and what
 //! changed since the start does not leave memory before the end.
 
-use super::Engine;
+use super::{DATABASES, Engine};
 use super::entry::Expiry;
 use super::shards::Place;
 use super::table::stored;
@@ -39,6 +39,16 @@ impl Engine {
         table.entry(slot).touch(now);
         table.owe_to_snapshot(slot, &self.tracking);
         true
+    }
+
+    /// Forgets what was [loaded](Self::load) into an engine without a truth, before the end of the loading: it is loaded anew.
+    pub fn forget_loaded(&self) {
+        let databases = (0..DATABASES).filter_map(|number| u8::try_from(number).ok());
+        for place in databases.flat_map(|database| self.tables(database)) {
+            let table = std::mem::take(&mut *self.shards.write(place));
+            // Behind the guard, since it takes a while.
+            drop(table);
+        }
     }
 
     /// Notes a key that the truth has and that is not put into memory: while it is loaded, since there is no room for it; and for

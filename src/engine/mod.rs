@@ -110,6 +110,13 @@ impl Engine {
         }
     }
 
+    /// An engine without a truth that is being [loaded](Self::load) from a snapshot: no command runs before the
+    /// [end](Self::end_loading) of that.
+    #[must_use]
+    pub fn to_be_loaded() -> Self {
+        Self { residency: Residency::loading(), ..Self::new() }
+    }
+
     /// An engine in front of a truth that is being [loaded](Self::load): what is not in memory is unknown until it was loaded or
     /// [filled](Self::fill), or until the [end](Self::end_loading) of the loading.
     #[must_use]

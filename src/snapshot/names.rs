@@ -27,6 +27,11 @@ pub(super) fn snapshot_of_manifest(name: &str) -> Option<SnapshotId> {
     (manifest(id) == name).then_some(id)
 }
 
+/// The folder of a snapshot's parts.
+pub(super) fn parts_of(id: SnapshotId) -> String {
+    format!("{PARTS}/{id}")
+}
+
 /// The name of a part.
 pub(super) fn part(id: SnapshotId, number: u32) -> String {
     format!("{PARTS}/{id}/{number:06}.part")

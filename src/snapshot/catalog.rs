@@ -1,0 +1,262 @@
+//! What snapshots there are, and who may add to them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::error::SnapshotError;
+use super::format::{Entry, FormatError, MAX_MANIFEST_BYTES, Manifest, ManifestPart, PartHeader, SealingKeys, SnapshotId};
+use super::format::read_part;
+use super::names;
+use super::objects::{Created, Objects, ObjectsError};
+use crate::clock::Timestamp;
+use crate::persist::{DataSetId, Id};
+
+/// The most bytes of a writer's mark.
+const MAX_MARK_BYTES: u64 = 4_096;
+
+/// Epochs that are tried at most when others take them at the same moment.
+const EPOCH_TRIES: u64 = 16;
+
+/// How long an object without a manifest stays: an upload of another server may still be going on.
+pub(super) const ORPHAN_AGE: Duration = Duration::from_secs(24 * 3_600);
+
+/// The snapshots in a store of objects.
+#[derive(Clone)]
+pub struct Catalog {
+    /// Where they lie.
+    pub objects: Objects,
+    /// What they are sealed and opened with.
+    pub keys: SealingKeys,
+}
+
+/// A snapshot that is listed, with its manifest, or why that cannot be read.
+#[derive(Debug)]
+pub struct Listed {
+    /// Which one.
+    pub id: SnapshotId,
+    /// The manifest.
+    pub manifest: Result<Manifest, SnapshotError>,
+}
+
+/// Who writes in an epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mark {
+    data_set: String,
+    epoch: u64,
+    /// Tells one start of one server from all others.
+    start: String,
+    /// The same for people.
+    holder: String,
+    since_us: u64,
+}
+
+/// Who wants to write.
+#[derive(Clone, Debug)]
+pub struct Claimant {
+    /// Which data.
+    pub data_set: DataSetId,
+    /// An id of this start.
+    pub start: Id,
+    /// This server for people.
+    pub holder: String,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl Catalog {
+    /// Every snapshot that has a manifest, the newest first.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn ids(&self) -> Result<Vec<SnapshotId>, ObjectsError> {
+        let listed = self.objects.list(names::MANIFESTS).await?;
+        let mut ids: Vec<_> =
+            listed.iter().filter_map(|object| names::snapshot_of_manifest(&object.name)).collect();
+        ids.sort_unstable_by(|one, other| other.cmp(one));
+        Ok(ids)
+    }
+
+    /// Every snapshot with its manifest, the newest first.
+    ///
+    /// # Errors
+    /// When the store refuses the list.
+    pub async fn list(&self) -> Result<Vec<Listed>, ObjectsError> {
+        let mut listed = Vec::new();
+        for id in self.ids().await? {
+            listed.push(Listed { id, manifest: self.manifest(id).await });
+        }
+        Ok(listed)
+    }
+
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// When it is not there, or not what it should be.
+    pub async fn manifest(&self, id: SnapshotId) -> Result<Manifest, SnapshotError> {
+        let name = names::manifest(id);
+        let bytes = self.objects.read(&name, MAX_MANIFEST_BYTES as u64).await?;
+        let manifest =
+            Manifest::decode(&bytes, &self.keys).map_err(|error| SnapshotError::format(&name, error))?;
+        if manifest.snapshot() != id {
+            let reason = format!("{name} is the manifest of {}", manifest.snapshot());
+            return Err(SnapshotError::OtherData(reason));
+        }
+        Ok(manifest)
+    }
+
+    /// The bytes of a part, as the manifest names them.
+    ///
+    /// # Errors
+    /// When it is not there, or is not that part.
+    pub async fn part(&self, part: &ManifestPart) -> Result<Bytes, SnapshotError> {
+        Ok(self.objects.read(&part.name, part.bytes).await?)
+    }
+
+    /// Deletes the parts of a snapshot that has no manifest.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn discard(&self, id: SnapshotId) -> Result<(), ObjectsError> {
+        let listed = self.objects.list(&names::parts_of(id)).await?;
+        let names: Vec<_> = listed.into_iter().map(|object| object.name).collect();
+        self.objects.delete(&names).await
+    }
+
+    /// Reads what is in part `number`, and checks it against the manifest.
+    ///
+    /// # Errors
+    /// When it is not what it should be, in any byte; what `visit` answers.
+    pub fn read(
+        &self,
+        manifest: &Manifest,
+        number: usize,
+        bytes: &[u8],
+        visit: impl FnMut(Entry<'_>) -> Result<(), FormatError>,
+    ) -> Result<u64, SnapshotError> {
+        let part = &manifest.parts[number];
+        let wrong = |error| SnapshotError::format(&part.name, error);
+        part.check(bytes).map_err(wrong)?;
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let header = PartHeader { data_set: manifest.data_set, snapshot: manifest.snapshot(), number };
+        let entries = read_part(bytes, &header, &self.keys, visit).map_err(wrong)?;
+        if entries != part.entries {
+            let reason = format!("{} has {entries} entries, its manifest says {}", part.name, part.entries);
+            return Err(SnapshotError::Objects(ObjectsError::Damaged(reason)));
+        }
+        Ok(entries)
+    }
+
+    /// Takes an epoch for a server without a truth: above every one that ever wrote here.
+    ///
+    /// # Errors
+    /// When other data lies here, or the store refuses.
+    pub async fn take_epoch(&self, claimant: &Claimant) -> Result<u64, SnapshotError> {
+        let first = self.highest_epoch(claimant.data_set).await? + 1;
+        for epoch in first..first + EPOCH_TRIES {
+            match self.mark(claimant, epoch).await {
+                Err(SnapshotError::Fenced(_)) => {}
+                marked => return marked.map(|()| epoch),
+            }
+        }
+        Err(SnapshotError::failed("other servers take every epoch here: stop them first"))
+    }
+
+    /// Says that this server writes in `epoch`, which its truth has given it.
+    ///
+    /// # Errors
+    /// When other data lies here, a server of a later epoch writes here, or the store refuses.
+    pub async fn claim(&self, claimant: &Claimant, epoch: u64) -> Result<(), SnapshotError> {
+        self.highest_epoch(claimant.data_set).await?;
+        self.refuse_successor(epoch).await?;
+        self.mark(claimant, epoch).await
+    }
+
+    /// Refuses whoever is not the last that came to write here.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Fenced`] with who it is.
+    pub async fn refuse_successor(&self, epoch: u64) -> Result<(), SnapshotError> {
+        let Some(highest) = self.marked_epochs().await?.into_iter().max().filter(|&found| found > epoch)
+        else {
+            return Ok(());
+        };
+        Err(self.fenced(highest).await)
+    }
+
+    async fn fenced(&self, epoch: u64) -> SnapshotError {
+        let holder = self.read_mark(epoch).await.map_or_else(|error| error.to_string(), |mark| mark.holder);
+        SnapshotError::Fenced(format!(
+            "another server ({holder}) writes snapshots of this data to {} since epoch {epoch}; \
+             of two servers on one data set, stop the one that should not be, or give it a store of its own with --snapshots",
+            self.objects.describe()
+        ))
+    }
+
+    async fn mark(&self, claimant: &Claimant, epoch: u64) -> Result<(), SnapshotError> {
+        let mark = Mark {
+            data_set: claimant.data_set.to_string(),
+            epoch,
+            start: claimant.start.to_string(),
+            holder: claimant.holder.clone(),
+            since_us: claimant.now.as_micros(),
+        };
+        let text = serde_json::to_vec_pretty(&mark).map_err(SnapshotError::failed)?;
+        let created = self.objects.create(&names::writer(epoch), Bytes::from(text)).await?;
+        if created == Created::Exists && self.read_mark(epoch).await?.start != mark.start {
+            return Err(self.fenced(epoch).await);
+        }
+        // Those before count no more; what cannot be deleted now goes with the next start.
+        let before: Vec<_> = self.marked_epochs().await?.into_iter().filter(|&found| found < epoch).collect();
+        let before: Vec<_> = before.into_iter().map(names::writer).collect();
+        if let Err(error) = self.objects.delete(&before).await {
+            tracing::debug!("marks of earlier starts stay for now: {error}");
+        }
+        Ok(())
+    }
+
+    async fn marked_epochs(&self) -> Result<Vec<u64>, ObjectsError> {
+        let listed = self.objects.list(names::WRITERS).await?;
+        Ok(listed.iter().filter_map(|object| names::epoch_of_writer(&object.name)).collect())
+    }
+
+    async fn read_mark(&self, epoch: u64) -> Result<Mark, SnapshotError> {
+        let name = names::writer(epoch);
+        let bytes = self.objects.read(&name, MAX_MARK_BYTES).await?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| SnapshotError::OtherData(format!("{name} is no mark of a quotad: {error}")))
+    }
+
+    /// The highest epoch that ever wrote here; 0: none did.
+    ///
+    /// # Errors
+    /// When what was written last is of other data.
+    pub async fn highest_epoch(&self, data_set: DataSetId) -> Result<u64, SnapshotError> {
+        let marked = self.marked_epochs().await?.into_iter().max();
+        if let Some(epoch) = marked {
+            self.refuse_other_data(data_set, &self.read_mark(epoch).await?.data_set)?;
+        }
+        let ids = self.ids().await?;
+        for &id in &ids {
+            // One that cannot be read says nothing of whose it is.
+            if let Ok(manifest) = self.manifest(id).await {
+                self.refuse_other_data(data_set, &manifest.data_set.to_string())?;
+                break;
+            }
+        }
+        Ok(marked.unwrap_or(0).max(ids.first().map_or(0, |id| id.epoch())))
+    }
+
+    fn refuse_other_data(&self, own: DataSetId, found: &str) -> Result<(), SnapshotError> {
+        if found == own.to_string() {
+            return Ok(());
+        }
+        Err(SnapshotError::OtherData(format!(
+            "{} holds snapshots of the data set {found}, this server's data set is {own}: give it a store of its own with --snapshots, \
+             or use the truth and data directory of that data set",
+            self.objects.describe()
+        )))
+    }
+}

@@ -1,0 +1,387 @@
+//! Snapshots as a running service: at intervals, on request, and once more at the end.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::catalog::{Catalog, Claimant};
+use super::error::SnapshotError;
+use super::format::{Extent, Manifest, TruthKind};
+use super::load;
+use super::retention::{self, Retention};
+use super::source::{MemorySource, Source};
+use super::stats::SnapshotStats;
+use super::writer::Writer;
+use crate::clock::Clock;
+use crate::engine::{Engine, Gate};
+use crate::persist::directory::DataDirectory;
+use crate::persist::{Id, Truth};
+
+/// Requests that may wait; those that wait are served by one snapshot.
+const WAITING_REQUESTS: usize = 1_024;
+
+/// How long to wait before a store that refused is asked again at the start.
+const START_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often the start looks whether the truth is served and loaded.
+const LOADING_PAUSE: Duration = Duration::from_millis(50);
+
+/// What the service is made of.
+pub struct SnapshotParts {
+    /// Where snapshots lie.
+    pub catalog: Catalog,
+    /// All keys.
+    pub engine: Arc<Engine>,
+    /// Holds the threads that execute.
+    pub gate: Arc<Gate>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The truth, and what kind it is; `None`: memory is all there is, with the data directory that says which data it is.
+    pub truth: Result<(Arc<Truth>, TruthKind), DataDirectory>,
+    /// This server for people.
+    pub holder: String,
+    /// An id of this start.
+    pub start: Id,
+    /// The time between snapshots, whatever the settings say now; zero: none by itself.
+    pub interval: Box<dyn Fn() -> Duration + Send + Sync>,
+    /// What is kept, whatever the settings say now.
+    pub retention: Box<dyn Fn() -> Retention + Send + Sync>,
+}
+
+/// The service as the rest of the process sees it.
+pub struct Snapshots {
+    /// What is known of them.
+    pub stats: Arc<SnapshotStats>,
+    requests: mpsc::Sender<Request>,
+    stopping: watch::Sender<Option<Duration>>,
+    failed: watch::Sender<Option<Arc<str>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Someone wants a snapshot of everything that was changed before now.
+struct Request(Option<oneshot::Sender<Result<Manifest, String>>>);
+
+impl Snapshots {
+    /// Begins the service; what it needs it waits for beside.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn begin(parts: SnapshotParts) -> Result<Arc<Self>, String> {
+        let (requests, waiting) = mpsc::channel(WAITING_REQUESTS);
+        let stats = Arc::new(SnapshotStats::default());
+        stats.set_loading(parts.truth.is_err());
+        let snapshots = Arc::new(Self {
+            stats,
+            requests,
+            stopping: watch::Sender::new(None),
+            failed: watch::Sender::new(None),
+            thread: Mutex::new(None),
+        });
+        let service = Service { snapshots: Arc::clone(&snapshots), waiting };
+        let thread = std::thread::Builder::new().name("quotad-snapshot".to_owned());
+        let thread = thread.spawn(move || service.run(parts));
+        *snapshots.thread.lock() = Some(thread.map_err(|error| format!("no thread could be started: {error}"))?);
+        Ok(snapshots)
+    }
+
+    /// Asks for a snapshot, and does not wait for it.
+    ///
+    /// # Errors
+    /// When too many wait.
+    pub fn ask(&self) -> Result<(), String> {
+        self.requests.try_send(Request(None)).map_err(|_| "too many snapshots are asked for".to_owned())
+    }
+
+    /// Writes a snapshot of everything that was changed before now, and waits for it.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn write(&self) -> impl Future<Output = Result<Manifest, String>> + use<> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.requests.try_send(Request(Some(answer)));
+        async move {
+            if sent.is_err() {
+                return Err("too many snapshots are asked for, or the server is ending".to_owned());
+            }
+            answered.await.unwrap_or_else(|_| Err("the server is ending".to_owned()))
+        }
+    }
+
+    /// Waits until the service has failed for good: what lies in the store is not this server's.
+    pub async fn failed(&self) -> Arc<str> {
+        let mut failed = self.failed.subscribe();
+        match failed.wait_for(Option::is_some).await.map(|reason| reason.clone()) {
+            Ok(Some(reason)) => reason,
+            // The sender is in `self`, so it outlives the wait.
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Writes a last snapshot, for at most `patience`, and ends. Nothing is changed any more.
+    pub async fn stop(&self, patience: Duration) {
+        self.stopping.send_replace(Some(patience));
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            // It ends by itself within its patience.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+/// The service's own thread.
+struct Service {
+    snapshots: Arc<Snapshots>,
+    waiting: mpsc::Receiver<Request>,
+}
+
+impl Service {
+    fn run(mut self, parts: SnapshotParts) {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return self.fail(&format!("no runtime could be made: {error}")),
+        };
+        let mut stopping = self.snapshots.stopping.subscribe();
+        let patience = runtime.block_on(async {
+            let mut ending = self.snapshots.stopping.subscribe();
+            let begun = tokio::select! {
+                begun = Running::begin(parts, &self.snapshots.stats) => begun,
+                _ = ending.wait_for(Option::is_some) => return,
+            };
+            let running = match begun {
+                Ok(running) => running,
+                Err(reason) => return self.fail(&reason),
+            };
+            self.snapshots.stats.set_loading(false);
+            tokio::select! {
+                () = self.serve(&running) => {}
+                _ = ending.wait_for(Option::is_some) => {}
+            }
+            let patience = stopping.wait_for(Option::is_some).await.ok().and_then(|patience| *patience);
+            let last = self.write_last(&running);
+            if tokio::time::timeout(patience.unwrap_or_default(), last).await.is_err() {
+                tracing::warn!("the last snapshot was not done in time; the one before stays the newest");
+            }
+        });
+        let () = patience;
+        runtime.shutdown_background();
+    }
+
+    fn fail(&self, reason: &str) {
+        self.snapshots.failed.send_replace(Some(reason.into()));
+    }
+
+    /// Writes snapshots on request and at intervals, for good.
+    async fn serve(&mut self, running: &Running) {
+        loop {
+            let request = tokio::select! {
+                request = self.waiting.recv() => request,
+                () = running.until_due() => None,
+            };
+            let is_asked = request.is_some();
+            let mut requests: Vec<_> = request.into_iter().collect();
+            // Those who wait since the last one began want what was changed before they asked: this one has it.
+            while let Ok(request) = self.waiting.try_recv() {
+                requests.push(request);
+            }
+            if !is_asked && !running.has_changes() {
+                running.put_off();
+                continue;
+            }
+            let written = self.write(running).await;
+            for Request(answer) in requests {
+                if let Some(answer) = answer {
+                    // Whoever does not wait any more does not want to know.
+                    let _ = answer.send(written.clone());
+                }
+            }
+        }
+    }
+
+    async fn write_last(&self, running: &Running) {
+        if running.has_changes() {
+            let _told_in_the_log = self.write(running).await;
+        }
+    }
+
+    async fn write(&self, running: &Running) -> Result<Manifest, String> {
+        let stats = &self.snapshots.stats;
+        stats.begin(running.writer.clock.now());
+        running.put_off();
+        match running.writer.write().await {
+            Ok(manifest) => {
+                stats.end_with(&manifest);
+                running.note_written(&manifest);
+                tracing::info!(
+                    id = %manifest.snapshot(),
+                    entries = manifest.entries(),
+                    bytes = manifest.parts.iter().map(|part| part.bytes).sum::<u64>(),
+                    millis = manifest.duration_us / 1_000,
+                    confirmed = manifest.confirmed,
+                    exact = manifest.extent == Extent::Cut,
+                    "a snapshot was written"
+                );
+                self.prune(running).await;
+                Ok(manifest)
+            }
+            Err(error) => {
+                tracing::error!("no snapshot was written: {error}");
+                stats.end_failed(error.to_string());
+                Err(error.to_string())
+            }
+        }
+    }
+
+    async fn prune(&self, running: &Running) {
+        let retention = (running.retention)();
+        let now = running.writer.clock.now();
+        match retention::prune(&running.writer.catalog, &retention, now, false).await {
+            Ok(pruned) => {
+                self.snapshots.stats.note_deleted(pruned.snapshots.len());
+                for id in &pruned.snapshots {
+                    tracing::info!(%id, "a snapshot was deleted, as snapshot-keep says");
+                }
+            }
+            Err(error) => tracing::warn!("old snapshots stay for now: {error}"),
+        }
+    }
+}
+
+/// The service once it has its data.
+struct Running {
+    writer: Writer,
+    interval: Box<dyn Fn() -> Duration + Send + Sync>,
+    retention: Box<dyn Fn() -> Retention + Send + Sync>,
+    /// When the last one began, on the monotonic clock.
+    last_began: Mutex<tokio::time::Instant>,
+    /// The last batch that is in a snapshot which the truth has confirmed.
+    last_seq: Mutex<Option<u64>>,
+    /// Locked until the end.
+    _directory: Option<DataDirectory>,
+}
+
+impl Running {
+    /// Waits for the truth, or fills memory from the newest snapshot where there is none.
+    async fn begin(parts: SnapshotParts, stats: &SnapshotStats) -> Result<Self, String> {
+        let SnapshotParts { catalog, engine, gate, clock, truth, holder, start, interval, retention } =
+            parts;
+        let (source, directory) = match truth {
+            Ok((truth, kind)) => {
+                wait_until_loaded(&truth).await;
+                let data_set = truth.data_set().ok_or("the truth has no data set")?;
+                let claimant = Claimant { data_set, start, holder: holder.clone(), now: clock.now() };
+                let epoch = truth.progress.epoch();
+                patiently(stats, async || catalog.claim(&claimant, epoch).await).await?;
+                (Source::Truth { truth, kind }, None)
+            }
+            Err(mut directory) => {
+                let data_set = match directory.data_set() {
+                    Some(data_set) => data_set,
+                    None => {
+                        let data_set = start;
+                        directory.set_data_set(data_set).map_err(|error| error.to_string())?;
+                        data_set
+                    }
+                };
+                let claimant = Claimant { data_set, start, holder: holder.clone(), now: clock.now() };
+                let epoch = patiently(stats, async || catalog.take_epoch(&claimant).await).await?;
+                let loaded = async || load::fill_memory(&catalog, &engine, &clock, stats).await;
+                patiently(stats, loaded).await?;
+                engine.end_loading();
+                let memory = MemorySource { engine: Arc::clone(&engine), gate, clock: Arc::clone(&clock), data_set, epoch, seq: Mutex::new(0) };
+                (Source::Memory(memory), Some(directory))
+            }
+        };
+        let writer = Writer { catalog, source: Arc::new(source), engine, clock, holder };
+        let running = Self {
+            writer,
+            interval,
+            retention,
+            last_began: Mutex::new(tokio::time::Instant::now()),
+            last_seq: Mutex::new(None),
+            _directory: directory,
+        };
+        running.find_last(stats).await;
+        Ok(running)
+    }
+
+    /// The newest snapshot that is there already.
+    async fn find_last(&self, stats: &SnapshotStats) {
+        let Ok(ids) = self.writer.catalog.ids().await else { return };
+        for id in ids {
+            let Ok(manifest) = self.writer.catalog.manifest(id).await else { continue };
+            stats.note_last(&manifest);
+            if manifest.confirmed && manifest.complete {
+                self.limit_pruning(manifest.seq);
+                return;
+            }
+        }
+    }
+
+    fn note_written(&self, manifest: &Manifest) {
+        if manifest.confirmed && manifest.complete {
+            *self.last_seq.lock() = Some(manifest.seq);
+            self.limit_pruning(manifest.seq);
+        }
+    }
+
+    fn limit_pruning(&self, seq: u64) {
+        if let Some(truth) = self.writer.source.truth() {
+            truth.limit_pruning(seq);
+        }
+    }
+
+    /// Whether anything was changed since the last snapshot; without a truth nobody knows.
+    fn has_changes(&self) -> bool {
+        let last = *self.last_seq.lock();
+        self.writer.source.truth().is_none() || last.is_none_or(|last| self.writer.source.changed_before() > last)
+    }
+
+    fn put_off(&self) {
+        *self.last_began.lock() = tokio::time::Instant::now();
+    }
+
+    async fn until_due(&self) {
+        loop {
+            let interval = (self.interval)();
+            let due = *self.last_began.lock() + interval;
+            if interval.is_zero() || due > tokio::time::Instant::now() + INTERVAL_LOOK {
+                tokio::time::sleep(INTERVAL_LOOK).await;
+                continue;
+            }
+            tokio::time::sleep_until(due).await;
+            return;
+        }
+    }
+}
+
+/// How often it is looked whether the interval was changed.
+const INTERVAL_LOOK: Duration = Duration::from_secs(1);
+
+async fn wait_until_loaded(truth: &Truth) {
+    truth.progress.wait_until_serving().await;
+    while !truth.loading.is_over() {
+        tokio::time::sleep(LOADING_PAUSE).await;
+    }
+}
+
+/// Asks until the store answers. What it refuses is refused for good.
+async fn patiently<T>(
+    stats: &SnapshotStats,
+    ask: impl AsyncFn() -> Result<T, SnapshotError>,
+) -> Result<T, String> {
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) if error.is_temporary() => {
+                tracing::warn!("waiting for the store of snapshots: {error}");
+                stats.note_trouble(error.to_string());
+                tokio::time::sleep(START_PAUSE).await;
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}

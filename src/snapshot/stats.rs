@@ -1,0 +1,148 @@
+//! What is known of the snapshots of this server.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+
+use super::format::{Extent, Manifest, SnapshotId};
+use crate::clock::Timestamp;
+
+/// Counts and the last results.
+#[derive(Default)]
+pub struct SnapshotStats {
+    is_running: AtomicBool,
+    is_loading: AtomicBool,
+    written: AtomicU64,
+    failed: AtomicU64,
+    inexact: AtomicU64,
+    unconfirmed: AtomicU64,
+    deleted: AtomicU64,
+    last_micros: AtomicU64,
+    began_micros: AtomicU64,
+    loaded_entries: AtomicU64,
+    load_micros: AtomicU64,
+    last: Mutex<Option<LastSnapshot>>,
+    trouble: ArcSwapOption<String>,
+}
+
+/// The last snapshot that was written, or found at the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastSnapshot {
+    /// Which one.
+    pub id: SnapshotId,
+    /// When its cut was.
+    pub at: Timestamp,
+    /// Its entries.
+    pub entries: u64,
+    /// The bytes of its parts.
+    pub bytes: u64,
+}
+
+impl From<&Manifest> for LastSnapshot {
+    fn from(manifest: &Manifest) -> Self {
+        let bytes = manifest.parts.iter().map(|part| part.bytes).sum();
+        Self { id: manifest.snapshot(), at: manifest.cut_at, entries: manifest.entries(), bytes }
+    }
+}
+
+/// One look at all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotFigures {
+    /// Whether one is written now.
+    pub is_running: bool,
+    /// When the one that is written began.
+    pub began: Timestamp,
+    /// Snapshots that were written.
+    pub written: u64,
+    /// Snapshots that failed.
+    pub failed: u64,
+    /// Those written that are not of one moment, since changes came faster than they were read.
+    pub inexact: u64,
+    /// Those written that the truth did not confirm in time.
+    pub unconfirmed: u64,
+    /// Snapshots that retention deleted.
+    pub deleted: u64,
+    /// How long the last one took.
+    pub last_micros: u64,
+    /// Entries loaded at the start.
+    pub loaded_entries: u64,
+    /// How long that took.
+    pub load_micros: u64,
+    /// The last one.
+    pub last: Option<LastSnapshot>,
+    /// Why the last try failed; `None`: it did not.
+    pub trouble: Option<Arc<String>>,
+}
+
+impl SnapshotStats {
+    /// A look at all of it.
+    #[must_use]
+    pub fn figures(&self) -> SnapshotFigures {
+        let value = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        SnapshotFigures {
+            is_running: self.is_running.load(Ordering::Relaxed),
+            began: Timestamp::from_micros(value(&self.began_micros)),
+            written: value(&self.written),
+            failed: value(&self.failed),
+            inexact: value(&self.inexact),
+            unconfirmed: value(&self.unconfirmed),
+            deleted: value(&self.deleted),
+            last_micros: value(&self.last_micros),
+            loaded_entries: value(&self.loaded_entries),
+            load_micros: value(&self.load_micros),
+            last: *self.last.lock(),
+            trouble: self.trouble.load_full(),
+        }
+    }
+
+    /// Whether a server without a truth is still being filled.
+    #[must_use]
+    pub fn is_loading(&self) -> bool {
+        self.is_loading.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_loading(&self, is_loading: bool) {
+        self.is_loading.store(is_loading, Ordering::Release);
+    }
+
+    pub(super) fn begin(&self, now: Timestamp) {
+        self.began_micros.store(now.as_micros(), Ordering::Relaxed);
+        self.is_running.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn end_with(&self, manifest: &Manifest) {
+        let add = |count: &AtomicU64, is_one: bool| count.fetch_add(u64::from(is_one), Ordering::Relaxed);
+        add(&self.written, true);
+        add(&self.inexact, manifest.extent != Extent::Cut);
+        add(&self.unconfirmed, !manifest.confirmed);
+        self.last_micros.store(manifest.duration_us, Ordering::Relaxed);
+        self.note_last(manifest);
+        self.trouble.store(None);
+        self.is_running.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_last(&self, manifest: &Manifest) {
+        *self.last.lock() = Some(manifest.into());
+    }
+
+    pub(super) fn end_failed(&self, reason: String) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        self.note_trouble(reason);
+        self.is_running.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_trouble(&self, reason: String) {
+        self.trouble.store(Some(Arc::new(reason)));
+    }
+
+    pub(super) fn note_deleted(&self, snapshots: usize) {
+        self.deleted.fetch_add(u64::try_from(snapshots).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn note_loaded(&self, entries: u64, micros: u64) {
+        self.loaded_entries.store(entries, Ordering::Relaxed);
+        self.load_micros.store(micros, Ordering::Relaxed);
+    }
+}

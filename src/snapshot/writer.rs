@@ -1,0 +1,241 @@
+//! Writes one snapshot: memory at a cut, what only the truth has, then the manifest that makes it one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::task::{JoinSet, spawn_blocking};
+
+use super::catalog::Catalog;
+use super::error::SnapshotError;
+use super::format::{Extent, Manifest, ManifestPart, SealingKey, SnapshotId};
+use super::names;
+use super::objects::Created;
+use super::source::Source;
+use super::walk::{Numbered, PartOptions, Parts};
+use crate::clock::{Clock, Stopwatch};
+use crate::engine::{DATABASES, Engine, SnapshotCut};
+use crate::persist::{Moment, Truth, Written};
+
+/// Parts that are ended and wait to be sent.
+const WAITING_PARTS: usize = 1;
+
+/// Parts that are sent at a time. With those that wait and are made, some 20 MiB of memory.
+const SENT_AT_ONCE: usize = 3;
+
+/// Rows of the truth that are read at a time.
+const PAGE_ROWS: u32 = 5_000;
+
+/// How long the truth may take to have what a snapshot has; then it is published as not confirmed.
+const CONFIRM_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Writes snapshots, one at a time.
+pub struct Writer {
+    /// Where they go.
+    pub catalog: Catalog,
+    /// What they are of.
+    pub source: Arc<Source>,
+    /// All keys.
+    pub engine: Arc<Engine>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// This server for people.
+    pub holder: String,
+}
+
+/// A snapshot whose parts are made.
+struct Made {
+    extent: Extent,
+    is_complete: bool,
+    counts: [u64; DATABASES],
+}
+
+impl Writer {
+    /// Writes a snapshot of everything as it is now, and answers its manifest.
+    ///
+    /// # Errors
+    /// Why there is none. Parts that were sent are deleted, or found later without a manifest and deleted then.
+    pub async fn write(&self) -> Result<Manifest, SnapshotError> {
+        let stopwatch = Stopwatch::start();
+        self.catalog.refuse_successor(self.source.epoch()).await?;
+        let data_set =
+            self.source.data_set().ok_or_else(|| SnapshotError::failed("the data is not there yet"))?;
+        let Moment { cut, epoch, seq, at } = self.source.moment().await.map_err(SnapshotError::Failed)?;
+        let id = SnapshotId::new(at, epoch, seq);
+        let key = self.catalog.keys.sealing().cloned();
+        let key_id = key.as_ref().map(SealingKey::id);
+        let (taker, ended) = mpsc::channel(WAITING_PARTS);
+        let parts = Parts::new(PartOptions { data_set, snapshot: id, cut_at: at, key }, taker);
+        let (made, sent) = tokio::join!(self.make(Arc::new(cut), parts, seq), self.send(id, ended));
+        // Where sending fails, making fails too, and only the former tells why.
+        let manifest = match sent.and_then(|parts| made.map(|made| (made, parts))) {
+            Ok((Made { extent, is_complete, counts }, parts)) => Manifest {
+                data_set,
+                epoch,
+                seq,
+                cut_at: at,
+                extent,
+                confirmed: self.confirm(extent, seq).await,
+                complete: is_complete,
+                truth: self.source.kind(),
+                databases: databases_of(&counts),
+                parts,
+                key_id,
+                quotad_version: env!("CARGO_PKG_VERSION").to_owned(),
+                holder: self.holder.clone(),
+                duration_us: stopwatch.micros(),
+            },
+            Err(error) => {
+                self.discard(id).await;
+                return Err(error);
+            }
+        };
+        let published = self.publish(&manifest).await;
+        if published.is_err() {
+            self.discard(id).await;
+        }
+        published.map(|()| manifest)
+    }
+
+    /// Makes all parts.
+    async fn make(&self, cut: Arc<SnapshotCut>, parts: Parts, seq: u64) -> Result<Made, SnapshotError> {
+        let reading = Arc::clone(&cut);
+        let mut parts = blocking(parts, move |parts| parts.read_memory(&reading)).await?;
+        let mut is_complete = true;
+        if !self.engine.has_everything()
+            && let Some(truth) = self.source.truth()
+        {
+            (parts, is_complete) = self.read_truth(truth, parts, seq).await?;
+            let reading = Arc::clone(&cut);
+            parts = blocking(parts, move |parts| parts.read_kept(&reading)).await?;
+        }
+        if cut.has_gap() {
+            return Err(SnapshotError::failed(
+                "a database was emptied while its keys were read from the truth; the next snapshot has it empty",
+            ));
+        }
+        let extent = if cut.is_exact() {
+            Extent::Cut
+        } else {
+            Extent::Interval { until_seq: self.source.changed_before().max(seq) }
+        };
+        let counts = spawn_blocking(move || parts.end()).await;
+        let counts = counts.unwrap_or_else(|_| Err(lost_thread()))?;
+        Ok(Made { extent, is_complete, counts })
+    }
+
+    /// Adds what only the truth has: every row as it was at the cut, those in memory once more. Whether the truth had the cut in time.
+    async fn read_truth(
+        &self,
+        truth: &Arc<Truth>,
+        mut parts: Parts,
+        seq: u64,
+    ) -> Result<(Parts, bool), SnapshotError> {
+        let store = truth.store().ok_or_else(|| SnapshotError::failed("the truth is not there yet"))?;
+        if !has_applied(truth, seq).await {
+            return Ok((parts, false));
+        }
+        // What was changed behind the cut was in memory then, which has kept it.
+        let written = Written { behind: 0, up_to: seq, with_gone: false };
+        let mut after = None;
+        loop {
+            let page = store.scan_written(written, after.as_ref(), PAGE_ROWS, self.clock.now()).await;
+            let page = page.map_err(SnapshotError::failed)?;
+            parts = blocking(parts, move |parts| parts.add_records(page.records)).await?;
+            after = page.next;
+            if after.is_none() {
+                return Ok((parts, true));
+            }
+        }
+    }
+
+    /// Sends the parts as they come; answers what the manifest says of them.
+    async fn send(
+        &self,
+        id: SnapshotId,
+        mut ended: mpsc::Receiver<Numbered>,
+    ) -> Result<Vec<ManifestPart>, SnapshotError> {
+        let mut sending = JoinSet::new();
+        let mut sent = Vec::new();
+        while let Some(Numbered { number, part }) = ended.recv().await {
+            if sending.len() == SENT_AT_ONCE {
+                sent.extend(sending.join_next().await.transpose().map_err(SnapshotError::failed)?);
+            }
+            let objects = self.catalog.objects.clone();
+            sending.spawn(async move {
+                let name = names::part(id, number);
+                let told = ManifestPart {
+                    name: name.clone(),
+                    bytes: u64::try_from(part.bytes.len()).unwrap_or(u64::MAX),
+                    sha256: part.sha256,
+                    entries: part.entries,
+                };
+                let put = objects.put(&name, Bytes::from(part.bytes)).await;
+                put.map(|()| (number, told)).map_err(SnapshotError::from)
+            });
+        }
+        while let Some(done) = sending.join_next().await {
+            sent.push(done.map_err(SnapshotError::failed)?);
+        }
+        let mut parts = sent.into_iter().collect::<Result<Vec<_>, _>>()?;
+        parts.sort_unstable_by_key(|(number, _)| *number);
+        Ok(parts.into_iter().map(|(_, part)| part).collect())
+    }
+
+    /// Whether the truth has everything that a snapshot has: only then may it be taken for a state of the truth.
+    async fn confirm(&self, extent: Extent, seq: u64) -> bool {
+        let Some(truth) = self.source.truth() else { return true };
+        let last = match extent {
+            Extent::Cut => seq,
+            Extent::Interval { until_seq } => until_seq,
+        };
+        truth.hurry();
+        has_applied(truth, last).await
+    }
+
+    /// Makes the snapshot one: from now on it is found.
+    async fn publish(&self, manifest: &Manifest) -> Result<(), SnapshotError> {
+        self.catalog.refuse_successor(self.source.epoch()).await?;
+        let name = names::manifest(manifest.snapshot());
+        let text = manifest
+            .encode(&self.catalog.keys)
+            .map_err(|error| SnapshotError::format(&name, error))?;
+        match self.catalog.objects.create(&name, Bytes::from(text)).await? {
+            Created::New => Ok(()),
+            Created::Exists => Err(SnapshotError::OtherData(format!(
+                "{name} is there already, written by somebody else: two servers write here with one epoch"
+            ))),
+        }
+    }
+
+    /// Deletes what was sent of a snapshot that has no manifest.
+    async fn discard(&self, id: SnapshotId) {
+        if let Err(error) = self.catalog.discard(id).await {
+            tracing::debug!(%id, "parts of a failed snapshot stay for now: {error}");
+        }
+    }
+}
+
+async fn has_applied(truth: &Truth, seq: u64) -> bool {
+    tokio::time::timeout(CONFIRM_PATIENCE, truth.progress.wait_applied(seq)).await.is_ok()
+}
+
+/// Works on parts on another thread, and gives them back.
+async fn blocking(
+    mut parts: Parts,
+    work: impl FnOnce(&mut Parts) -> Result<(), SnapshotError> + Send + 'static,
+) -> Result<Parts, SnapshotError> {
+    let worked = spawn_blocking(move || work(&mut parts).map(|()| parts)).await;
+    worked.unwrap_or_else(|_| Err(lost_thread()))
+}
+
+fn lost_thread() -> SnapshotError {
+    SnapshotError::failed("a thread that worked on it was lost")
+}
+
+/// The databases that have entries, with how many.
+fn databases_of(counts: &[u64; DATABASES]) -> BTreeMap<u8, u64> {
+    (0..).zip(counts).filter(|(_, count)| **count > 0).map(|(database, &count)| (database, count)).collect()
+}
