@@ -71,7 +71,8 @@ impl Scrape {
     }
 
     fn truth(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
-        for figure in self.0.ports.durability.figures() {
+        let ports = &self.0.ports;
+        for figure in ports.durability.figures().into_iter().chain(ports.snapshots.figures()) {
             if figure.is_counter {
                 counter_of(encoder, &format!("{}_total", figure.name), figure.help, figure.value)?;
             } else {

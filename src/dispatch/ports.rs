@@ -34,6 +34,8 @@ pub struct Ports {
     pub fetch: Arc<dyn Fetch>,
     /// What is durable.
     pub durability: Arc<dyn Durability>,
+    /// Copies of everything.
+    pub snapshots: Arc<dyn Snapshots>,
     /// Commands that took long.
     pub slow_log: Arc<dyn SlowLog>,
 }
@@ -124,6 +126,40 @@ pub trait Durability: Send + Sync {
     fn figures(&self) -> Vec<Figure>;
     /// Compares memory with the truth; an error's text where that cannot be done.
     fn verify(&self) -> Pending<Result<Verified, String>>;
+}
+
+/// The error's text of what only snapshots could do.
+pub const NO_SNAPSHOTS: &str = "there are no snapshots (--snapshots none)";
+
+/// Snapshots.
+pub trait Snapshots: Send + Sync {
+    /// Asks for a snapshot, and does not wait for it; an error's text where there is none.
+    fn ask(&self) -> Result<(), String>;
+    /// Writes a snapshot of everything that was changed before now; an error's text where that fails.
+    fn write(&self) -> Pending<Result<WrittenSnapshot, String>>;
+    /// Whether one is written now.
+    fn is_running(&self) -> bool;
+    /// When the cut of the last one was; `None`: there was none.
+    fn last_at(&self) -> Option<Timestamp>;
+    /// What is counted of them; nothing without any.
+    fn figures(&self) -> Vec<Figure>;
+}
+
+/// A snapshot that was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WrittenSnapshot {
+    /// Its name.
+    pub id: String,
+    /// Its entries.
+    pub entries: u64,
+    /// Bytes of its parts.
+    pub bytes: u64,
+    /// How long it took.
+    pub millis: u64,
+    /// Whether the truth has all of it.
+    pub is_confirmed: bool,
+    /// Whether all of it is of one moment.
+    pub is_exact: bool,
 }
 
 /// How many places have what was changed: at most one of each sort.

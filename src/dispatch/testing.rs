@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 
 use super::execute::Execution;
 use super::ports::{
-    Clients, Copies, Durability, Fetch, Figure, Lifecycle, NO_TRUTH, Pending, Settings, SlowCommand, SlowLog,
-    Synced, Verified,
+    Clients, Copies, Durability, Fetch, Figure, Lifecycle, NO_SNAPSHOTS, NO_TRUTH, Pending, Settings, SlowCommand, SlowLog, Snapshots,
+    Synced, Verified, WrittenSnapshot,
 };
 use super::{ClientRecord, CommandTable, Executor, Outcome, Ports, Scratch, Session};
 use crate::clock::{Clock, ManualClock, Timestamp};
@@ -198,6 +198,28 @@ impl Durability for Outside {
     }
 }
 
+impl Snapshots for Outside {
+    fn ask(&self) -> Result<(), String> {
+        Err(NO_SNAPSHOTS.to_owned())
+    }
+
+    fn write(&self) -> Pending<Result<WrittenSnapshot, String>> {
+        Box::pin(std::future::ready(Err(NO_SNAPSHOTS.to_owned())))
+    }
+
+    fn is_running(&self) -> bool {
+        false
+    }
+
+    fn last_at(&self) -> Option<Timestamp> {
+        None
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        Vec::new()
+    }
+}
+
 impl SlowLog for Outside {
     fn threshold_micros(&self) -> Option<u64> {
         Some(self.slow_threshold_micros.load(Ordering::Relaxed)).filter(|&threshold| threshold > 0)
@@ -244,6 +266,7 @@ pub fn ports(
         lifecycle: outside.clone(),
         fetch: outside.clone(),
         durability: outside.clone(),
+        snapshots: outside.clone(),
         slow_log: outside.clone(),
     })
 }

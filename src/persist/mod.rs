@@ -7,6 +7,7 @@
 mod address;
 mod applier;
 mod backoff;
+mod base;
 pub mod batch;
 mod bytes;
 mod chain;
@@ -48,6 +49,7 @@ pub mod usage;
 mod verify;
 
 pub use address::TruthAddress;
+pub use base::{Base, BaseEntry, ChangedKeys, FoundBase, Past, Put};
 pub use batch::{Batch, ClosedPeriod};
 pub use bytes::DecodeError;
 pub use content::{decode, encode};
@@ -56,7 +58,7 @@ pub use moment::{Moment, Moments};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use progress::Progress;
 pub use record::{Record, StoredValue};
-pub use recovery::Loading;
+pub use recovery::{HasRoom, Loading};
 pub use service::{OutboxSize, Truth, TruthParts};
 pub use sqlite::SqliteStore;
 pub use start::StartRefused;

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::backoff::Backoff;
+use super::base::{Base, BaseEntry, ChangedKeys, Past, Put};
 use super::flush_stats::Count;
 use super::record::Record;
-use super::store::{Page, Store, StoreError};
+use super::store::{DataSetId, Page, Store, StoreError, Written};
 use crate::clock::{Clock, Stopwatch};
 use crate::engine::{Engine, MissingKey};
 
@@ -16,6 +17,12 @@ const PAGE_ROWS: u32 = 10_000;
 
 /// Records put into memory before fetches that wait are looked after: about a millisecond.
 const RECORDS_AT_ONCE: usize = 1_000;
+
+/// Entries of a copy between two looks whether there is room.
+const ROOM_LOOK: u64 = 1_024;
+
+/// So many changed keys are read beside a copy, however small that is.
+const LEAST_CHANGED: usize = 100_000;
 
 /// How long to wait before a truth that does not answer is asked again.
 const BACKOFF: Backoff = Backoff::between(Duration::from_millis(50), Duration::from_secs(2));
@@ -62,17 +69,45 @@ pub struct Recovery {
     /// How far it has come.
     pub loading: Arc<Loading>,
     /// Whether there is room in memory for more.
-    pub has_room: Box<dyn Fn() -> bool + Send + Sync>,
+    pub has_room: HasRoom,
+    /// Where copies of the truth are; `None`: nowhere.
+    pub base: Option<Arc<dyn Base>>,
+    /// Which data the truth holds.
+    pub data_set: DataSetId,
 }
 
+/// Tells whether there is room in memory for more.
+pub type HasRoom = Arc<dyn Fn() -> bool + Send + Sync>;
+
 impl Recovery {
-    /// Streams until the truth has no more rows.
+    /// Loads until memory has, or knows of, every key of the truth: from a copy and what was changed since, or by a stream of all rows.
     pub async fn run(self) {
         let stopwatch = Stopwatch::start();
         self.loading.began_micros.store(self.clock.now().as_micros(), Ordering::Relaxed);
         let total = self.count().await;
         self.loading.total.set(total);
         self.engine.expect_keys(usize::try_from(total).unwrap_or(usize::MAX));
+        let from = match &self.base {
+            Some(base) => self.load_from(&**base).await,
+            None => None,
+        };
+        if from.is_none() {
+            self.stream(&stopwatch).await;
+        }
+        self.loading.micros.set(stopwatch.micros());
+        self.engine.end_loading();
+        self.loading.is_over.store(true, Ordering::Release);
+        tracing::info!(
+            keys = self.loading.loaded.value(),
+            left_in_truth = self.loading.left.value(),
+            millis = stopwatch.micros() / 1_000,
+            snapshot = from.as_deref().unwrap_or("none"),
+            "the truth's keys are in memory"
+        );
+    }
+
+    /// Streams until the truth has no more rows.
+    async fn stream(&self, stopwatch: &Stopwatch) {
         let mut next = Some(self.page(None).await);
         while let Some(page) = next {
             // The truth reads the next page while this one is put into memory.
@@ -84,17 +119,85 @@ impl Recovery {
                 }
             };
             let (following, ()) = tokio::join!(following, self.put(page.records));
-            self.loading.micros.set(stopwatch.nanos() / 1_000);
+            self.loading.micros.set(stopwatch.micros());
             next = following;
         }
-        self.engine.end_loading();
-        self.loading.is_over.store(true, Ordering::Release);
-        tracing::info!(
-            keys = self.loading.loaded.value(),
-            left_in_truth = self.loading.left.value(),
-            millis = stopwatch.nanos() / 1_000_000,
-            "the truth's keys are in memory"
-        );
+    }
+
+    /// Loads what was changed behind a copy, then the copy; answers its name. `None`: there is none, or it is damaged.
+    async fn load_from(&self, base: &dyn Base) -> Option<String> {
+        let past = Past {
+            data_set: self.data_set,
+            epochs: self.store.epochs().await.ok()?,
+            applied: self.store.owner().await.ok()?.applied,
+            pruned: self.store.pruned().await.ok()?,
+        };
+        let found = base.find(&past).await?;
+        let most_changed = usize::try_from(found.entries / 2).unwrap_or(usize::MAX).max(LEAST_CHANGED);
+        let changed = self.load_changed(found.seq, most_changed).await?;
+        // Marked after the rows were read: a database that is flushed from now on is emptied in memory as well.
+        let flushed = self.store.flushed().await.ok()?;
+        let flushed: Vec<u8> =
+            flushed.into_iter().filter(|&(_, seq)| seq > found.seq).map(|(database, _)| database).collect();
+        let put = self.put_unchanged(changed, flushed);
+        match base.load(put).await {
+            Ok(entries) => {
+                tracing::info!(snapshot = found.id, entries, "the rest was loaded from a snapshot");
+                Some(found.id)
+            }
+            Err(error) => {
+                tracing::error!(snapshot = found.id, "the snapshot cannot be loaded, and the truth is read as a whole: {error}");
+                None
+            }
+        }
+    }
+
+    /// Loads the rows that were changed behind a batch; answers their keys. `None`: so many were that reading all is as good.
+    async fn load_changed(&self, seq: u64, most: usize) -> Option<ChangedKeys> {
+        let written = Written { behind: seq, up_to: i64::MAX.cast_unsigned(), with_gone: true };
+        let mut changed = ChangedKeys::default();
+        let mut after = None;
+        loop {
+            let mut backoff = BACKOFF;
+            let page = loop {
+                let now = self.clock.now();
+                match self.store.scan_written(written, after.as_ref(), PAGE_ROWS, now).await {
+                    Ok(page) => break page,
+                    Err(error) => self.after_error(&error, &mut backoff).await,
+                }
+            };
+            page.records.iter().for_each(|record| changed.insert(record.database, &record.key));
+            self.put(page.records).await;
+            after = page.next;
+            if changed.len() > most {
+                return None;
+            }
+            if after.is_none() {
+                return Some(changed);
+            }
+        }
+    }
+
+    /// What puts entries of a copy into memory, unless they were changed behind it.
+    fn put_unchanged(&self, changed: ChangedKeys, flushed: Vec<u8>) -> Put {
+        let (engine, loading) = (Arc::clone(&self.engine), Arc::clone(&self.loading));
+        let (has_room, now) = (Arc::clone(&self.has_room), self.clock.now());
+        let (room, put) = (AtomicBool::new(true), AtomicU64::new(0));
+        Arc::new(move |BaseEntry { database, key, content, expiry }| {
+            loading.seen.add(1);
+            if expiry.has_passed(now) || flushed.contains(&database) || changed.contains(database, key) {
+                return;
+            }
+            if put.fetch_add(1, Ordering::Relaxed).is_multiple_of(ROOM_LOOK) {
+                room.store(has_room(), Ordering::Relaxed);
+            }
+            if !room.load(Ordering::Relaxed) {
+                engine.note_left(database, key);
+                loading.left.add(1);
+            } else if engine.load(database, key, (content, expiry), now) {
+                loading.loaded.add(1);
+            }
+        })
     }
 
     async fn count(&self) -> u64 {

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::address::TruthAddress;
 use super::applier::Applier;
+use super::base::Base;
 use super::directory::DataDirectory;
 use super::fetcher::{FetchDoor, FetchParts, FetchRequests, Fetcher};
 use super::filter::FilterKeeper;
@@ -25,7 +26,7 @@ use super::moment::{Moment, Moments};
 use super::outbox::Outbox;
 use super::pending::Pending;
 use super::progress::Progress;
-use super::recovery::{Loading, Recovery};
+use super::recovery::{HasRoom, Loading, Recovery};
 use super::refusals::Refusals;
 use super::signals::Signals;
 use super::start::{StartParts, StartRefused, Started, start};
@@ -73,7 +74,9 @@ pub struct TruthParts {
     /// How long a client waits for a key that is not in memory.
     pub fetch_timeout: Duration,
     /// Whether there is room in memory for what is loaded.
-    pub has_room: Box<dyn Fn() -> bool + Send + Sync>,
+    pub has_room: HasRoom,
+    /// Where copies of the truth are, from which the start loads; `None`: nowhere.
+    pub base: Option<Arc<dyn Base>>,
 }
 
 /// The service as the rest of the process sees it.
@@ -444,7 +447,7 @@ fn spawn_helpers(
     requests: FetchRequests,
     checks: mpsc::Receiver<Check>,
 ) {
-    let TruthParts { engine, clock, lease, fetch_timeout, has_room, .. } = parts;
+    let TruthParts { engine, clock, lease, fetch_timeout, has_room, base, .. } = parts;
     let keeper = LeaseKeeper {
         store: Arc::clone(store),
         clock: Arc::clone(&clock),
@@ -476,6 +479,8 @@ fn spawn_helpers(
         clock: Arc::clone(&clock),
         loading: Arc::clone(&truth.loading),
         has_room,
+        base,
+        data_set: truth.data_set().expect("the service has begun"),
     };
     let filter = FilterKeeper {
         store: Arc::clone(store),

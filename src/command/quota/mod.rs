@@ -4,6 +4,7 @@ mod cl_throttle;
 mod gcra;
 mod peek;
 mod reset;
+mod snapshot;
 mod sync;
 mod take;
 mod top;
@@ -19,6 +20,7 @@ pub(super) static COMMANDS: &[&Spec] = &[
     &top::SPEC,
     &sync::SPEC,
     &verify::SPEC,
+    &snapshot::SPEC,
     &cl_throttle::SPEC,
     &gcra::SPEC,
 ];

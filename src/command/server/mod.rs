@@ -4,6 +4,7 @@
 //! what is measured: those are reached through `dispatch::ports`. **May use** `dispatch`, `engine`, `metrics`, `resp`.
 
 mod acl;
+mod bgsave;
 mod cluster;
 mod command;
 mod config;
@@ -13,11 +14,13 @@ mod flush;
 mod flushall;
 mod flushdb;
 mod info;
+mod lastsave;
 mod latency;
 mod memory;
 mod readonly;
 mod readwrite;
 mod role;
+mod save;
 mod shutdown;
 mod slowlog;
 mod time;
@@ -28,6 +31,7 @@ use crate::dispatch::Spec;
 
 pub(super) static COMMANDS: &[&Spec] = &[
     &acl::SPEC,
+    &bgsave::SPEC,
     &cluster::SPEC,
     &command::SPEC,
     &config::SPEC,
@@ -36,11 +40,13 @@ pub(super) static COMMANDS: &[&Spec] = &[
     &flushall::SPEC,
     &flushdb::SPEC,
     &info::SPEC,
+    &lastsave::SPEC,
     &latency::SPEC,
     &memory::SPEC,
     &readonly::SPEC,
     &readwrite::SPEC,
     &role::SPEC,
+    &save::SPEC,
     &shutdown::SPEC,
     &slowlog::SPEC,
     &time::SPEC,
