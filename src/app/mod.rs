@@ -21,6 +21,7 @@ mod serving;
 mod settings;
 mod signals;
 mod slow_log;
+mod snapshots;
 mod start;
 mod sweep;
 mod tools;
@@ -29,4 +30,5 @@ mod truth_figures;
 mod truth_ports;
 
 pub use run::run;
+pub use snapshots::objects_settings;
 pub use start::{Addresses, End, Server, StartError, Surroundings};

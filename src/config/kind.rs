@@ -4,14 +4,19 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::quantity::{bytes, bytes_with_unit, seconds};
+use super::snapshots::without_keys;
+use super::store_address::without_user;
 use super::truth::without_password;
-use super::{AdminAddress, Config, ListenAddress, LogFormat, LogLevel, TruthSetting};
+use super::{AdminAddress, Config, ListenAddress, LogFormat, LogLevel, SnapshotsSetting, TruthSetting};
 
 /// The place of a value in the settings.
 pub type Field<T> = fn(&mut Config) -> &mut T;
 
 /// Permissions to read, write and run for owner, group and others: a socket has no other.
 const MOST_MODE: u32 = 0o777;
+
+/// The longest name of a region or key of a store: an Amazon resource name has up to 2,048 bytes, a key's some 100.
+const MOST_NAME_BYTES: usize = 2_048;
 
 /// What a setting's value may be, and where it is kept.
 pub enum Kind {
@@ -62,12 +67,20 @@ pub enum Kind {
     Flag(Field<bool>),
     /// The truth.
     Truth(Field<TruthSetting>),
+    /// Where snapshots are kept.
+    Snapshots(Field<SnapshotsSetting>),
+    /// The address of a server that speaks HTTP, or none; it is looked at when it is checked.
+    OptionalAddress(Field<Option<String>>),
+    /// A name, or none.
+    OptionalName(Field<Option<String>>),
     /// Permissions of a file in octal digits; 0: what the umask leaves.
     Mode(Field<u32>),
     /// A path that must be given.
     Path(Field<PathBuf>),
     /// A path, or none.
     OptionalPath(Field<Option<PathBuf>>),
+    /// Any number of paths.
+    Paths(Field<Vec<PathBuf>>),
     /// One or more addresses.
     Addresses(Field<Vec<ListenAddress>>),
     /// The admin address.
@@ -96,6 +109,10 @@ impl Kind {
             *field(config) = addresses;
             return Ok(());
         }
+        if let Self::Paths(field) = self {
+            *field(config) = texts.iter().filter(|text| !text.is_empty()).map(PathBuf::from).collect();
+            return Ok(());
+        }
         match texts {
             [] => self.set_one(config, ""),
             [text] => self.set_one(config, text),
@@ -108,6 +125,8 @@ impl Kind {
     pub(super) fn told(&self, text: &str) -> String {
         match self {
             Self::Truth(_) => without_password(text),
+            Self::Snapshots(_) => without_keys(text),
+            Self::OptionalAddress(_) => without_user(text),
             _ => text.to_owned(),
         }
     }
@@ -148,7 +167,17 @@ impl Kind {
             }
             Self::Admin(field) => *field(config) = AdminAddress::parse(text)?,
             Self::Truth(field) => *field(config) = TruthSetting::parse(text)?,
-            Self::Addresses(_) => return None,
+            Self::Snapshots(field) => *field(config) = SnapshotsSetting::parse(text)?,
+            Self::OptionalAddress(field) => {
+                *field(config) = Some(text.to_owned()).filter(|text| !text.is_empty());
+            }
+            Self::OptionalName(field) => {
+                let is_name =
+                    text.len() <= MOST_NAME_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic());
+                *field(config) =
+                    Some(Some(text.to_owned()).filter(|text| !text.is_empty())).filter(|_| is_name)?;
+            }
+            Self::Addresses(_) | Self::Paths(_) => return None,
         }
         Some(())
     }
@@ -181,6 +210,12 @@ impl Kind {
             Self::Addresses(field) => return field(config).iter().map(ToString::to_string).collect(),
             Self::Admin(field) => field(config).to_string(),
             Self::Truth(field) => field(config).to_string(),
+            Self::Snapshots(field) => field(config).to_string(),
+            Self::OptionalAddress(field) => field(config).as_deref().map_or_else(String::new, without_user),
+            Self::OptionalName(field) => field(config).clone().unwrap_or_default(),
+            Self::Paths(field) => {
+                return field(config).iter().map(|path| path.display().to_string()).collect();
+            }
         };
         vec![text]
     }
@@ -203,6 +238,12 @@ impl Kind {
             Self::LogFormat(_) => "text or json".to_owned(),
             Self::Switch(_) | Self::Flag(_) => "yes or no".to_owned(),
             Self::Truth(_) => TruthSetting::ALLOWED.to_owned(),
+            Self::Snapshots(_) => SnapshotsSetting::ALLOWED.to_owned(),
+            Self::OptionalAddress(_) => "https://host:port".to_owned(),
+            Self::OptionalName(_) => {
+                format!("a name of at most {MOST_NAME_BYTES} letters, digits and marks, without spaces")
+            }
+            Self::Paths(_) => "paths with commas between them, in a file also as a list".to_owned(),
             Self::Mode(_) => format!("octal digits from 0 to {MOST_MODE:o}, in a file in quotes: \"770\""),
             Self::Path(_) | Self::OptionalPath(_) => "a path".to_owned(),
             Self::Addresses(_) => format!(
@@ -225,7 +266,7 @@ impl Kind {
     /// Whether several values may be given.
     #[must_use]
     pub const fn is_list(&self) -> bool {
-        matches!(self, Self::Addresses(_))
+        matches!(self, Self::Addresses(_) | Self::Paths(_))
     }
 
     /// Whether the value is a number or a switch, which a TOML file writes without quotes.
@@ -244,8 +285,11 @@ impl Kind {
             Self::Word { .. } | Self::LogLevel(_) | Self::LogFormat(_) => "WORD",
             Self::Switch(_) | Self::Flag(_) => "yes|no",
             Self::Truth(_) => "TRUTH",
+            Self::Snapshots(_) => "STORE",
+            Self::OptionalAddress(_) => "URL",
+            Self::OptionalName(_) => "NAME",
             Self::Mode(_) => "OCTAL",
-            Self::Path(_) | Self::OptionalPath(_) => "PATH",
+            Self::Path(_) | Self::OptionalPath(_) | Self::Paths(_) => "PATH",
             Self::Addresses(_) | Self::Admin(_) => "ADDR",
         }
     }

@@ -7,6 +7,7 @@
 //! A new setting is a field of [`Config`] and a line of the table.
 
 mod address;
+mod aws;
 mod bounded_file;
 mod command_line;
 mod error;
@@ -14,17 +15,23 @@ mod file;
 mod kind;
 mod near;
 mod postgres_address;
+mod profile;
 mod quantity;
 mod render;
 mod resolve;
 mod secret;
 mod service_link;
 mod setting;
+mod snapshot_checks;
+mod snapshot_keys;
+mod snapshots;
+mod store_address;
 mod table;
 mod truth;
 mod values;
 
 pub use address::{AdminAddress, ListenAddress};
+pub use aws::{AwsAccess, AwsCredentials};
 pub use command_line::{Action, CommandLine, CommandLineEnd};
 pub use error::{SettingError, Source};
 pub use kind::Kind;
@@ -33,6 +40,7 @@ pub use render::{print_config, readme_table};
 pub use resolve::{Resolved, resolve};
 pub use secret::Secret;
 pub use setting::{Change, Setting};
-pub use table::{POLICIES, SETTINGS, setting};
+pub use snapshots::SnapshotsSetting;
+pub use table::{ENCRYPTIONS, PATH_STYLES, POLICIES, SETTINGS, setting};
 pub use truth::TruthSetting;
 pub use values::{Config, LogFormat, LogLevel};

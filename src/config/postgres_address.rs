@@ -168,7 +168,7 @@ fn is_parameter(name: &str) -> bool {
 }
 
 /// Whether it has the form of a host, with a port or without; nothing is looked up here. A socket's directory is written with `%2F`.
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, port),
         _ => (text, ""),

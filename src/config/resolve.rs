@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
+use super::aws::Variables;
 use super::near::nearest;
 use super::setting::VARIABLE_PREFIX;
 use super::{
     CommandLine, Config, SETTINGS, Secret, Setting, SettingError, Source, bounded_file, file, service_link,
-    setting,
+    setting, snapshot_checks,
 };
 
 /// The most bytes of a password file, so that a wrong path to a huge file is found at the start.
@@ -38,6 +39,8 @@ pub fn resolve(
     flags: &CommandLine,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Resolved, SettingError> {
+    let environment: Vec<_> = environment.into_iter().collect();
+    let variables = Variables::pick(&environment);
     let mut given = read_environment(environment)?;
     for (name, texts) in &flags.flags {
         let setting = setting(name).expect("flags are made of settings");
@@ -62,6 +65,7 @@ pub fn resolve(
     check_data_dir(&config, &source_of("data-dir"))?;
     check_truth(&config, &source_of("truth"))?;
     read_password(&mut config, &source_of("requirepass-file"), &mut warnings)?;
+    snapshot_checks::check(&mut config, &source_of, &variables, &mut warnings)?;
     warn_of_open_door(&config, &mut warnings);
     Ok(Resolved { config, sources, warnings })
 }

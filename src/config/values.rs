@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::{AdminAddress, ListenAddress, POLICIES, SETTINGS, Secret, TruthSetting};
+use super::{
+    AdminAddress, AwsAccess, ENCRYPTIONS, ListenAddress, PATH_STYLES, POLICIES, SETTINGS, Secret,
+    SnapshotsSetting, TruthSetting,
+};
 
 /// A value for each setting. The table of settings says what each means.
 #[derive(Clone, Debug)]
@@ -23,6 +26,20 @@ pub struct Config {
     pub take_over: bool,
     pub fetch_timeout_ms: u64,
     pub durable_timeout_ms: u64,
+    pub snapshots: SnapshotsSetting,
+    /// 0: none are taken by themselves.
+    pub snapshot_interval_secs: u64,
+    pub snapshot_key_files: Vec<PathBuf>,
+    pub snapshot_endpoint: Option<String>,
+    pub snapshot_region: Option<String>,
+    pub snapshot_path_style: &'static str,
+    pub snapshot_sse: &'static str,
+    pub snapshot_sse_kms_key: Option<String>,
+    pub snapshot_request_timeout_ms: u64,
+    pub snapshot_connect_timeout_ms: u64,
+    pub snapshot_keep: u64,
+    pub snapshot_keep_daily: u64,
+    pub snapshot_keep_monthly: u64,
     pub requirepass_file: Option<PathBuf>,
     pub log_level: LogLevel,
     pub log_format: LogFormat,
@@ -43,6 +60,10 @@ pub struct Config {
     pub shutdown_timeout_secs: u64,
     /// What the password file holds, or what CONFIG SET said; `None`: no password is needed.
     pub password: Option<Secret>,
+    /// What the snapshots' key files hold, 32 bytes each: the first writes, all read.
+    pub snapshot_keys: Vec<Secret>,
+    /// What Amazon's variables and files say, where snapshots are kept in a bucket.
+    pub aws: Option<AwsAccess>,
 }
 
 /// How much is logged: this level and those before it.
@@ -82,6 +103,19 @@ impl Default for Config {
             take_over: false,
             fetch_timeout_ms: 0,
             durable_timeout_ms: 0,
+            snapshots: SnapshotsSetting::None,
+            snapshot_interval_secs: 0,
+            snapshot_key_files: Vec::new(),
+            snapshot_endpoint: None,
+            snapshot_region: None,
+            snapshot_path_style: PATH_STYLES[0],
+            snapshot_sse: ENCRYPTIONS[0],
+            snapshot_sse_kms_key: None,
+            snapshot_request_timeout_ms: 0,
+            snapshot_connect_timeout_ms: 0,
+            snapshot_keep: 0,
+            snapshot_keep_daily: 0,
+            snapshot_keep_monthly: 0,
             requirepass_file: None,
             log_level: LogLevel::Info,
             log_format: LogFormat::Text,
@@ -100,6 +134,8 @@ impl Default for Config {
             enable_debug_command: false,
             shutdown_timeout_secs: 0,
             password: None,
+            snapshot_keys: Vec::new(),
+            aws: None,
         };
         for setting in SETTINGS {
             let texts: Vec<String> = setting.default.iter().map(|text| (*text).to_owned()).collect();
