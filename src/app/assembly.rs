@@ -10,7 +10,7 @@ use super::process::{Parts, Process};
 use super::settings::{Check, Follower, LiveSettings, usize_of};
 use super::slow_log::SlowRing;
 use super::start::StartError;
-use super::truth::{self, Durable};
+use super::truth::{self, Around, Durable};
 use crate::clock::Clock;
 use crate::command;
 use crate::config::Config;
@@ -57,11 +57,13 @@ impl Assembly {
         let metrics = Arc::new(Metrics::default());
         // The last seat is that of the background work.
         let gate = Arc::new(Gate::new(threads.get() + 1));
-        let Durable { engine, truth, fetch, durability } = truth::begin(&settings, &clock, &gate, &metrics)?;
+        let around = Around { settings: &settings, clock: &clock, gate: &gate, metrics: &metrics };
+        let Durable { engine, truth, fetch, durability, snapshots, snapshot_port } = truth::begin(around)?;
         let process = Arc::new(Process::new(Parts {
             engine,
             gate: Arc::clone(&gate),
             truth,
+            snapshots,
             clock: Arc::clone(&clock),
             commands: Arc::new(command::table()),
             metrics,
@@ -81,6 +83,7 @@ impl Assembly {
             lifecycle: process.clone(),
             fetch,
             durability,
+            snapshots: snapshot_port,
             slow_log,
         });
         Ok(Self { ports, process, registry, limits, settings, shutdown, threads })

@@ -21,6 +21,7 @@ mod serving;
 mod settings;
 mod signals;
 mod slow_log;
+mod snapshot_ports;
 mod snapshots;
 mod start;
 mod sweep;

@@ -15,6 +15,7 @@ use crate::engine::{Engine, Gate};
 use crate::metrics::Metrics;
 use crate::persist::Truth;
 use crate::server::Shutdown;
+use crate::snapshot::Snapshots;
 
 /// The process, as commands and the admin pages see it.
 pub struct Process {
@@ -24,6 +25,8 @@ pub struct Process {
     pub gate: Arc<Gate>,
     /// What outlives the process, if anything does.
     pub truth: Option<Arc<Truth>>,
+    /// The service of snapshots, if there are any.
+    pub snapshots: Option<Arc<Snapshots>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Every command.
@@ -72,6 +75,8 @@ pub struct Parts {
     pub gate: Arc<Gate>,
     /// What outlives the process, if anything does.
     pub truth: Option<Arc<Truth>>,
+    /// The service of snapshots, if there are any.
+    pub snapshots: Option<Arc<Snapshots>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Every command.
@@ -97,6 +102,7 @@ impl Process {
             engine: parts.engine,
             gate: parts.gate,
             truth: parts.truth,
+            snapshots: parts.snapshots,
             clock: parts.clock,
             commands: parts.commands,
             metrics: parts.metrics,
@@ -145,7 +151,8 @@ impl Lifecycle for Process {
     }
 
     fn is_loading(&self) -> bool {
-        self.truth.as_ref().is_some_and(|truth| !truth.progress.serves())
+        let waits_for_snapshot = || self.snapshots.as_ref().is_some_and(|snapshots| snapshots.stats.is_loading());
+        self.truth.as_ref().is_some_and(|truth| !truth.progress.serves()) || waits_for_snapshot()
     }
 
     fn loading_progress(&self) -> Option<String> {

@@ -128,10 +128,13 @@ impl Ready {
     }
 }
 
-/// Flushes what is left.
+/// Writes the last snapshot and flushes what is left.
 async fn stop_truth(assembly: &Assembly) -> End {
-    let Some(truth) = &assembly.process.truth else { return End::Orderly };
     let patience = Duration::from_secs(assembly.settings.config().shutdown_timeout_secs);
+    if let Some(snapshots) = &assembly.process.snapshots {
+        snapshots.stop(patience).await;
+    }
+    let Some(truth) = &assembly.process.truth else { return End::Orderly };
     match truth.stop(patience).await {
         Ok(()) => End::Orderly,
         Err(reason) => {
@@ -141,10 +144,24 @@ async fn stop_truth(assembly: &Assembly) -> End {
     }
 }
 
-/// A truth that cannot be begun, or that another owns, ends the server.
+/// A truth that cannot be begun, or that another owns, ends the server; so do snapshots of other data.
 async fn end_by_truth(assembly: &Assembly) -> End {
-    let Some(truth) = &assembly.process.truth else { return std::future::pending().await };
-    let reason = truth.failed().await;
+    let truth = async {
+        match &assembly.process.truth {
+            Some(truth) => truth.failed().await,
+            None => std::future::pending().await,
+        }
+    };
+    let snapshots = async {
+        match &assembly.process.snapshots {
+            Some(snapshots) => snapshots.failed().await,
+            None => std::future::pending().await,
+        }
+    };
+    let reason = tokio::select! {
+        reason = truth => reason,
+        reason = snapshots => reason,
+    };
     if assembly.shutdown.is_begun() {
         // The end in good order tells of it.
         return std::future::pending().await;

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use crate::config::{AwsAccess, AwsCredentials, Config, Secret};
-use crate::snapshot::objects::{Credentials, Encryption, ObjectsPlace, ObjectsSettings, S3Settings};
+use super::start::StartError;
+use crate::snapshot::format::{SealingKey, SealingKeys};
+use crate::snapshot::objects::{Credentials, Encryption, Objects, ObjectsPlace, ObjectsSettings, S3Settings};
+use crate::snapshot::{Catalog, Retention};
 
 /// The region where none is named: what stores other than Amazon's take, and Amazon's first.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -65,6 +68,27 @@ fn credentials(found: &AwsCredentials) -> Credentials {
         }
         AwsCredentials::Instance { endpoint } => Credentials::Instance { endpoint },
     }
+}
+
+/// The snapshots that the settings name, to be read or written; `None`: there are none.
+///
+/// # Errors
+/// A key that is none, or a place that cannot be used.
+pub fn catalog(config: &Config) -> Result<Option<Catalog>, StartError> {
+    let Some(settings) = objects_settings(config) else { return Ok(None) };
+    let objects = Objects::open(&settings).map_err(|error| StartError(error.to_string()))?;
+    let key = |secret: &Secret| {
+        let bytes = secret.expose().try_into().map_err(|_| StartError("a snapshot's key has 32 bytes".to_owned()))?;
+        Ok(SealingKey::from_bytes(bytes))
+    };
+    let keys = config.snapshot_keys.iter().map(key).collect::<Result<_, StartError>>()?;
+    Ok(Some(Catalog { objects, keys: SealingKeys::new(keys) }))
+}
+
+/// What is kept of them.
+#[must_use]
+pub fn retention(config: &Config) -> Retention {
+    Retention { newest: config.snapshot_keep, days: config.snapshot_keep_daily, months: config.snapshot_keep_monthly }
 }
 
 #[cfg(test)]

@@ -185,7 +185,10 @@ fn read_holder(file: &mut File) -> io::Result<String> {
 }
 
 /// An id from the system's random numbers.
-fn random_id() -> Result<OwnerId, DirectoryError> {
+///
+/// # Errors
+/// When the system has none.
+pub fn random_id() -> Result<OwnerId, DirectoryError> {
     let mut id = [0; 16];
     let mut filled = 0;
     while filled < id.len() {

@@ -3,6 +3,7 @@
 //! **Owns** their format, how they are written, read, retained and restored, and the objects they lie in. **Does not own** what
 //! is in memory, the truth, or any setting. **May use** `engine`, `persist`, `quota`, `clock`, `metrics`.
 
+mod base;
 mod catalog;
 mod error;
 pub mod format;
@@ -16,6 +17,7 @@ mod stats;
 mod walk;
 mod writer;
 
+pub use base::SnapshotBase;
 pub use catalog::{Catalog, Claimant, Listed};
 pub use error::SnapshotError;
 pub use load::load;

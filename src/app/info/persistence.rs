@@ -7,8 +7,9 @@ use crate::persist::Loading;
 
 pub(super) fn persistence(process: &Process) -> Lines {
     let Some(truth) = &process.truth else {
-        let mut lines = vec![line("loading", 0), line("async_loading", 0)];
-        lines.extend(without_snapshots(0));
+        let is_loading = process.snapshots.as_ref().is_some_and(|snapshots| snapshots.stats.is_loading());
+        let mut lines = vec![line("loading", u64::from(is_loading)), line("async_loading", 0)];
+        lines.extend(as_redis_tells(process, 0));
         lines.push(line("truth", "none"));
         return lines;
     };
@@ -19,7 +20,7 @@ pub(super) fn persistence(process: &Process) -> Lines {
     if is_streaming {
         lines.extend(loading(&truth.loading));
     }
-    lines.extend(without_snapshots(u64::from(truth.outbox_size().is_some())));
+    lines.extend(as_redis_tells(process, u64::from(truth.outbox_size().is_some())));
     lines.push(line("truth", process.settings.config().truth.to_string()));
     let figures = figures(truth, &process.engine, process.clock.now());
     lines.extend(figures.into_iter().map(|figure| line(figure.name, figure.value)));
@@ -47,7 +48,28 @@ fn loading(loading: &Loading) -> Lines {
     ]
 }
 
-/// What Redis tells of its snapshots and log: there is no snapshot, and the outbox is the log.
-fn without_snapshots(log: u64) -> Lines {
-    vec![line("rdb_bgsave_in_progress", 0), line("aof_enabled", log), line("aof_rewrite_in_progress", 0)]
+/// What Redis tells of its snapshots and its log, which is the outbox.
+fn as_redis_tells(process: &Process, log: u64) -> Lines {
+    let figures = process.snapshots.as_ref().map(|snapshots| snapshots.stats.figures());
+    let is_on = figures.is_some();
+    let figures = figures.unwrap_or_default();
+    let now = process.clock.now();
+    let running = if figures.is_running { now.micros_since(figures.began) / 1_000_000 } else { 0 };
+    let mut lines = vec![
+        line("rdb_bgsave_in_progress", u64::from(figures.is_running)),
+        line("rdb_last_save_time", figures.last.map_or(0, |last| last.at.as_secs())),
+        line("rdb_last_bgsave_status", if figures.trouble.is_none() { "ok" } else { "err" }),
+        line("rdb_last_bgsave_time_sec", figures.last_micros / 1_000_000),
+    ];
+    if figures.is_running {
+        lines.push(line("rdb_current_bgsave_time_sec", running));
+    }
+    lines.extend([line("rdb_saves", figures.written), line("aof_enabled", log), line("aof_rewrite_in_progress", 0)]);
+    lines.push(line("snapshots", process.settings.config().snapshots.to_string()));
+    if is_on {
+        lines.push(line("snapshot_last_id", figures.last.map_or_else(String::new, |last| last.id.to_string())));
+        let trouble = figures.trouble.map_or_else(String::new, |reason| reason.replace(['\r', '\n'], " "));
+        lines.push(line("snapshot_trouble", trouble));
+    }
+    lines
 }

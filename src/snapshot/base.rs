@@ -1,0 +1,92 @@
+//! The newest snapshot as the copy from which a start in front of a truth loads.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::catalog::Catalog;
+use super::error::SnapshotError;
+use super::format::{Entry, Manifest, TruthKind};
+use super::load::load;
+use crate::persist::{Base, BaseEntry, FoundBase, Past, Put};
+
+/// How long a start looks for a snapshot: the truth has all of it too, so it is not worth waiting for.
+const FIND_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Snapshots as copies of a truth.
+pub struct SnapshotBase {
+    catalog: Catalog,
+    found: Mutex<Option<Arc<Manifest>>>,
+}
+
+impl SnapshotBase {
+    /// Those of this catalog.
+    #[must_use]
+    pub const fn new(catalog: Catalog) -> Self {
+        Self { catalog, found: Mutex::new(None) }
+    }
+
+    async fn newest(&self, past: &Past) -> Result<Option<Manifest>, SnapshotError> {
+        for id in self.catalog.ids().await? {
+            if !past.has(id.epoch(), id.seq()) {
+                continue;
+            }
+            match self.catalog.manifest(id).await {
+                Ok(manifest) => {
+                    let is_usable = manifest.confirmed
+                        && manifest.complete
+                        && manifest.data_set == past.data_set
+                        && manifest.truth != TruthKind::None;
+                    if is_usable {
+                        return Ok(Some(manifest));
+                    }
+                }
+                Err(error) if error.is_temporary() => return Err(error),
+                Err(error) => tracing::error!(%id, "a snapshot is passed over: {error}"),
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Base for SnapshotBase {
+    fn find<'a>(
+        &'a self,
+        past: &'a Past,
+    ) -> Pin<Box<dyn Future<Output = Option<FoundBase>> + Send + 'a>> {
+        Box::pin(async move {
+            let manifest = match tokio::time::timeout(FIND_PATIENCE, self.newest(past)).await {
+                Ok(Ok(manifest)) => manifest?,
+                Ok(Err(error)) => {
+                    tracing::warn!("the truth is read as a whole, since no snapshot can be: {error}");
+                    return None;
+                }
+                Err(_) => {
+                    tracing::warn!("the truth is read as a whole, since the store of snapshots does not answer");
+                    return None;
+                }
+            };
+            let found = FoundBase {
+                id: manifest.snapshot().to_string(),
+                seq: manifest.seq,
+                entries: manifest.entries(),
+            };
+            *self.found.lock() = Some(Arc::new(manifest));
+            Some(found)
+        })
+    }
+
+    fn load(&self, put: Put) -> Pin<Box<dyn Future<Output = Result<u64, String>> + Send + '_>> {
+        let found = self.found.lock().clone();
+        Box::pin(async move {
+            let manifest = found.ok_or("no snapshot was found")?;
+            let entry = move |Entry { database, key, content, expiry }: Entry<'_>| {
+                put(BaseEntry { database, key, content, expiry });
+            };
+            load(&self.catalog, &manifest, Arc::new(entry)).await.map_err(|error| error.to_string())
+        })
+    }
+}
