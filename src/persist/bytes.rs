@@ -45,7 +45,7 @@ pub enum DecodeError {
 
 impl DecodeError {
     /// A part that cannot be.
-    pub(super) fn refused(part: &'static str, reason: impl fmt::Display) -> Self {
+    pub(crate) fn refused(part: &'static str, reason: impl fmt::Display) -> Self {
         Self::Refused { part, reason: reason.to_string() }
     }
 }
@@ -72,7 +72,7 @@ impl std::error::Error for DecodeError {}
 
 /// Appends a number.
 #[expect(clippy::cast_possible_truncation, reason = "seven bits are taken at a time")]
-pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn put_number(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -81,50 +81,50 @@ pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Appends a signed number: small ones of either sign are short.
-pub(super) fn put_signed(out: &mut Vec<u8>, number: i64) {
+pub(crate) fn put_signed(out: &mut Vec<u8>, number: i64) {
     put_number(out, ((number << 1) ^ (number >> 63)).cast_unsigned());
 }
 
 /// Appends a length and so many bytes.
-pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_length(out, bytes.len());
     out.extend_from_slice(bytes);
 }
 
 /// Appends a length or an amount of parts.
-pub(super) fn put_length(out: &mut Vec<u8>, length: usize) {
+pub(crate) fn put_length(out: &mut Vec<u8>, length: usize) {
     put_number(out, u64::try_from(length).expect("a length fits 64 bits"));
 }
 
 /// Appends the bytes that `write` appends, with their length before them.
-pub(super) fn put_sized(out: &mut Vec<u8>, scratch: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+pub(crate) fn put_sized(out: &mut Vec<u8>, scratch: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     scratch.clear();
     write(scratch);
     put_bytes(out, scratch);
 }
 
 /// Reads bytes from their beginning to their end.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
     /// All that is left.
-    pub(super) fn rest(&mut self) -> &'a [u8] {
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.rest)
     }
 
-    pub(super) fn byte(&mut self, part: &'static str) -> Result<u8, DecodeError> {
+    pub(crate) fn byte(&mut self, part: &'static str) -> Result<u8, DecodeError> {
         let (&first, rest) = self.rest.split_first().ok_or(DecodeError::Ends { part })?;
         self.rest = rest;
         Ok(first)
     }
 
-    pub(super) fn number(&mut self, part: &'static str) -> Result<u64, DecodeError> {
+    pub(crate) fn number(&mut self, part: &'static str) -> Result<u64, DecodeError> {
         let mut number = 0;
         for shift in (0..u64::BITS).step_by(7) {
             let byte = self.byte(part)?;
@@ -142,13 +142,13 @@ impl<'a> Reader<'a> {
         Err(DecodeError::refused(part, "it has more than 64 bits"))
     }
 
-    pub(super) fn signed(&mut self, part: &'static str) -> Result<i64, DecodeError> {
+    pub(crate) fn signed(&mut self, part: &'static str) -> Result<i64, DecodeError> {
         let number = self.number(part)?;
         Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
     }
 
     /// An amount of parts, each of at least `least_bytes`: never more than the bytes that are left can hold.
-    pub(super) fn count(&mut self, part: &'static str, least_bytes: usize) -> Result<usize, DecodeError> {
+    pub(crate) fn count(&mut self, part: &'static str, least_bytes: usize) -> Result<usize, DecodeError> {
         let count = usize::try_from(self.number(part)?).unwrap_or(usize::MAX);
         if count > self.rest.len() / least_bytes {
             return Err(DecodeError::Ends { part });
@@ -157,29 +157,34 @@ impl<'a> Reader<'a> {
     }
 
     /// A length and so many bytes.
-    pub(super) fn bytes(&mut self, part: &'static str) -> Result<&'a [u8], DecodeError> {
+    pub(crate) fn bytes(&mut self, part: &'static str) -> Result<&'a [u8], DecodeError> {
         let length = self.count(part, 1)?;
         let (bytes, rest) = self.rest.split_at(length);
         self.rest = rest;
         Ok(bytes)
     }
 
-    pub(super) fn word(&mut self, part: &'static str) -> Result<u128, DecodeError> {
+    pub(crate) fn word(&mut self, part: &'static str) -> Result<u128, DecodeError> {
         let (word, rest) = self.rest.split_first_chunk().ok_or(DecodeError::Ends { part })?;
         self.rest = rest;
         Ok(u128::from_be_bytes(*word))
     }
 
     /// The version, which is the first byte of every form.
-    pub(super) fn version(&mut self, part: &'static str, newest: u8) -> Result<u8, DecodeError> {
+    pub(crate) fn version(&mut self, part: &'static str, newest: u8) -> Result<u8, DecodeError> {
         match self.byte(part)? {
             found if found == 0 || found > newest => Err(DecodeError::Version { part, found, newest }),
             found => Ok(found),
         }
     }
 
+    /// Whether nothing is left.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// Checks that nothing is left.
-    pub(super) fn end(&self) -> Result<(), DecodeError> {
+    pub(crate) fn end(&self) -> Result<(), DecodeError> {
         match self.rest.len() {
             0 => Ok(()),
             bytes => Err(DecodeError::Follows { bytes }),

@@ -13,18 +13,18 @@ use crate::quota::{Limit, LogState, MAX_LIMITS, MAX_LOG_ENTRIES, State};
 const VERSION: u8 = 1;
 
 /// The kinds of values, as they are numbered for good.
-mod kind {
-    pub(super) const INTEGER: u8 = 1;
-    pub(super) const TEXT: u8 = 2;
-    pub(super) const THROTTLE: u8 = 3;
-    pub(super) const QUOTA: u8 = 4;
-    pub(super) const QUOTAS: u8 = 5;
+pub(crate) mod kind {
+    pub(crate) const INTEGER: u8 = 1;
+    pub(crate) const TEXT: u8 = 2;
+    pub(crate) const THROTTLE: u8 = 3;
+    pub(crate) const QUOTA: u8 = 4;
+    pub(crate) const QUOTAS: u8 = 5;
 }
 
 /// The forms of a slot's state, as they are numbered for good.
-mod state {
-    pub(super) const WORD: u8 = 1;
-    pub(super) const LOG: u8 = 2;
+pub(crate) mod state {
+    pub(crate) const WORD: u8 = 1;
+    pub(crate) const LOG: u8 = 2;
 }
 
 /// The fewest bytes of a slot: its limit, the form of its state, an empty log.
@@ -79,7 +79,7 @@ fn put_slot(out: &mut Vec<u8>, limit: &Limit, state: &State) {
 }
 
 /// The amount of takes, then each as the time since the one before and its amount.
-fn put_log(out: &mut Vec<u8>, log: &LogState) {
+pub(crate) fn put_log(out: &mut Vec<u8>, log: &LogState) {
     put_length(out, log.takes().count());
     let mut before = 0;
     for (time, amount) in log.takes() {
@@ -110,17 +110,25 @@ pub fn decode(bytes: &[u8]) -> Result<Content, DecodeError> {
 
 fn slots(reader: &mut Reader<'_>) -> Result<QuotaSlots, DecodeError> {
     let count = reader.count("slots", LEAST_SLOT_BYTES)?;
+    collect_slots(count, || Ok((limit(reader)?, read_state(reader)?)))
+}
+
+/// The slots that `next` reads, as many as a subject may have, each once.
+pub(crate) fn collect_slots(
+    count: usize,
+    mut next: impl FnMut() -> Result<(Limit, State), DecodeError>,
+) -> Result<QuotaSlots, DecodeError> {
     if count > MAX_LIMITS {
         let reason = format_args!("{count} limits are more than the {MAX_LIMITS} a subject may have");
         return Err(DecodeError::refused("slots", reason));
     }
     let mut slots = QuotaSlots::default();
     for _ in 0..count {
-        let limit = limit(reader)?;
+        let (limit, state) = next()?;
         if slots.position(&limit).is_some() {
             return Err(DecodeError::refused("slots", format_args!("{} is there twice", limit.name())));
         }
-        slots.push(QuotaSlot::new(limit, read_state(reader)?));
+        slots.push(QuotaSlot::new(limit, state));
     }
     Ok(slots)
 }
@@ -133,7 +141,8 @@ fn read_state(reader: &mut Reader<'_>) -> Result<State, DecodeError> {
     }
 }
 
-fn log(reader: &mut Reader<'_>) -> Result<LogState, DecodeError> {
+/// Reads what [`put_log`] wrote, and nothing else.
+pub(crate) fn log(reader: &mut Reader<'_>) -> Result<LogState, DecodeError> {
     let count = reader.count("log", LEAST_TAKE_BYTES)?;
     if count > MAX_LOG_ENTRIES {
         let reason = format_args!("{count} takes are more than the {MAX_LOG_ENTRIES} it may hold");

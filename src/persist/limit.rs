@@ -28,7 +28,7 @@ const CALENDAR: [(u8, CalendarPeriod); 6] = [
 pub(super) const LEAST_LIMIT_BYTES: usize = 5;
 
 /// Appends a limit: its unit, kind, numbers, and its period, a budget's with zone and anchor.
-pub(super) fn put_limit(out: &mut Vec<u8>, limit: &Limit) {
+pub(crate) fn put_limit(out: &mut Vec<u8>, limit: &Limit) {
     put_bytes(out, limit.unit.as_str().as_bytes());
     match &limit.rule {
         Rule::Rate(rate) => {
@@ -69,7 +69,7 @@ fn put_zone(out: &mut Vec<u8>, zone: Zone) {
 }
 
 /// Reads what [`put_limit`] wrote, and nothing else.
-pub(super) fn limit(reader: &mut Reader<'_>) -> Result<Limit, DecodeError> {
+pub(crate) fn limit(reader: &mut Reader<'_>) -> Result<Limit, DecodeError> {
     let unit = Unit::parse(reader.bytes("unit")?).map_err(|error| DecodeError::refused("unit", error))?;
     let kind = reader.byte("kind of limit")?;
     let maximum = reader.number("maximum")?;

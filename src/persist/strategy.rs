@@ -41,7 +41,7 @@ fn budget() -> impl Strategy<Value = Rule> {
     )
 }
 
-pub(super) fn limit() -> impl Strategy<Value = Limit> {
+pub(crate) fn limit() -> impl Strategy<Value = Limit> {
     let rule = prop_oneof![
         (amount(), period(), prop::option::of(amount()))
             .prop_filter_map("refills too long", |(count, period, burst)| {
@@ -79,7 +79,7 @@ fn slots() -> impl Strategy<Value = QuotaSlots> {
 }
 
 /// A value of any kind.
-pub(super) fn content() -> impl Strategy<Value = Content> {
+pub(crate) fn content() -> impl Strategy<Value = Content> {
     prop_oneof![
         any::<i64>().prop_map(Content::Integer),
         prop::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| Content::Text(Text::new(&bytes))),
@@ -89,7 +89,8 @@ pub(super) fn content() -> impl Strategy<Value = Content> {
     ]
 }
 
-fn value() -> impl Strategy<Value = StoredValue> {
+/// A value of any kind with any expiry.
+pub(crate) fn value() -> impl Strategy<Value = StoredValue> {
     let expiry = prop_oneof![Just(Expiry::NEVER), any::<u64>().prop_map(Expiry::at_millis)];
     (content(), expiry).prop_map(|(content, expiry)| StoredValue { content, expiry })
 }
