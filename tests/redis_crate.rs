@@ -21,6 +21,8 @@ impl Server {
                 "off",
                 "--truth",
                 "none",
+                "--snapshots",
+                "none",
                 "--log-format",
                 "json",
                 "--threads",

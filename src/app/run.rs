@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use super::log;
+use super::snapshot_tools;
 use super::start::{End, Server, Surroundings};
 use super::tools;
 use super::truth::address;
@@ -40,6 +41,7 @@ pub fn run(
         Action::Serve => serve(resolved),
         Action::Migrate { dry_run } => finish(tools::migrate(&resolved.config, dry_run)),
         Action::Verify => finish(tools::verify(&resolved.config)),
+        Action::Snapshot(action) => finish(snapshot_tools::run(&resolved.config, &action)),
     }
 }
 

@@ -192,7 +192,7 @@ pub fn address(config: &Config) -> Result<Option<TruthAddress>, StartError> {
 }
 
 /// This process for people who meet its lease.
-fn holder(config: &Config) -> String {
+pub fn holder(config: &Config) -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let directory = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
     format!("process {} on {host}, data directory {}", std::process::id(), directory.display())

@@ -8,11 +8,13 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use super::postgres_address::HIDDEN;
 use super::{Kind, SETTINGS, Setting, SettingError, Source};
 
+use super::snapshot_line::{SnapshotAction, snapshot_action, snapshot_command};
+
 /// The flag of `migrate`.
 const DRY_RUN: &str = "dry-run";
 
 /// What the command line asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Serve clients.
     Serve,
@@ -27,6 +29,8 @@ pub enum Action {
     },
     /// Compare a running server's memory with its truth.
     Verify,
+    /// Something with snapshots.
+    Snapshot(SnapshotAction),
 }
 
 /// A command line that was understood.
@@ -63,6 +67,10 @@ impl CommandLine {
                     .is_some_and(|migrate| migrate.get_flag(DRY_RUN)),
             },
             Some("verify") => Action::Verify,
+            Some("snapshot") => match matches.subcommand_matches("snapshot").and_then(snapshot_action) {
+                Some(action) => Action::Snapshot(action),
+                None => return Err(CommandLineEnd::Text(snapshot_command().render_help().to_string())),
+            },
             _ => Action::Serve,
         };
         let given = |setting: &'static Setting| {
@@ -103,6 +111,7 @@ fn command() -> Command {
                     .help("Only say what would be done."),
             ),
         )
+        .subcommand(snapshot_command())
         .subcommand(subcommand(
             "verify",
             "Compare the memory of the running server (at the first listen address) with its truth; 1 if keys differ.",

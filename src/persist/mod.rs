@@ -57,6 +57,7 @@ pub use flush_stats::{Count, FlushStats};
 pub use moment::{Moment, Moments};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use progress::Progress;
+pub use readable::readable_value;
 pub use record::{Record, StoredValue};
 pub use recovery::{HasRoom, Loading};
 pub use service::{OutboxSize, Truth, TruthParts};

@@ -31,6 +31,12 @@ pub(super) fn pair(
     texts.into()
 }
 
+/// A value as it is at `now`, in one line.
+#[must_use]
+pub fn readable_value(found: &StoredValue, now: Timestamp) -> String {
+    value(Some(found), now)
+}
+
 fn value(value: Option<&StoredValue>, now: Timestamp) -> String {
     let Some(value) = value else { return "nothing".to_owned() };
     let text = match &value.content {

@@ -41,14 +41,13 @@ pub struct Pruned {
 
 impl Retention {
     /// Those of `snapshots`, the newest first, that are deleted at `now`. Bad ones count for nothing but among the newest; the last good one
-    /// always stays, and whatever is newer than it.
+    /// always stays, and without one everything.
     #[must_use]
     pub fn superfluous(&self, snapshots: &[Kept], now: Timestamp) -> Vec<SnapshotId> {
         let newest = usize::try_from(self.newest).unwrap_or(usize::MAX);
         let mut keep: BTreeSet<SnapshotId> = snapshots.iter().take(newest).map(|kept| kept.id).collect();
         let good = || snapshots.iter().filter(|kept| kept.is_good).map(|kept| kept.id);
         let Some(last_good) = good().next() else { return Vec::new() };
-        keep.extend(snapshots.iter().map(|kept| kept.id).take_while(|id| *id != last_good));
         keep.insert(last_good);
         let today = now.as_secs() / DAY_SECS;
         let this_month = month_of(now);
@@ -157,13 +156,15 @@ mod tests {
     }
 
     #[test]
-    fn the_last_good_one_and_what_is_newer_always_stay() {
+    fn the_last_good_one_always_stays() {
         let none = Retention { newest: 0, days: 0, months: 0 };
         let mut all = snapshots(u64::MAX);
         assert_eq!(left(none, &all), [all[0].id]);
         all[0].is_good = false;
         all[1].is_good = false;
-        assert_eq!(left(none, &all), [all[0].id, all[1].id, all[2].id]);
+        assert_eq!(left(none, &all), [all[2].id]);
+        let two = Retention { newest: 2, ..none };
+        assert_eq!(left(two, &all), [all[0].id, all[1].id, all[2].id]);
         all.iter_mut().for_each(|kept| kept.is_good = false);
         assert_eq!(left(none, &all).len(), all.len(), "with no good one nothing is deleted");
         assert_eq!(left(none, &[]), []);

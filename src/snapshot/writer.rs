@@ -31,6 +31,9 @@ const PAGE_ROWS: u32 = 5_000;
 /// How long the truth may take to have what a snapshot has; then it is published as not confirmed.
 const CONFIRM_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often it is looked whether waiting for the truth is of use.
+const TROUBLE_LOOK: Duration = Duration::from_millis(200);
+
 /// Writes snapshots, one at a time.
 pub struct Writer {
     /// Where they go.
@@ -218,8 +221,17 @@ impl Writer {
     }
 }
 
+/// Waits for the truth to have a batch, unless it is known to be away.
 async fn has_applied(truth: &Truth, seq: u64) -> bool {
-    tokio::time::timeout(CONFIRM_PATIENCE, truth.progress.wait_applied(seq)).await.is_ok()
+    let waiting = async {
+        while tokio::time::timeout(TROUBLE_LOOK, truth.progress.wait_applied(seq)).await.is_err() {
+            if truth.stats.trouble.load().is_some() || truth.progress.is_fenced() {
+                return false;
+            }
+        }
+        true
+    };
+    tokio::time::timeout(CONFIRM_PATIENCE, waiting).await.unwrap_or(false)
 }
 
 /// Works on parts on another thread, and gives them back.

@@ -23,7 +23,7 @@ pub const FREE_PORTS: [&str; 8] =
     ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json", "--threads", "2"];
 
 /// What tests of other things than durability add: memory only, so that no two servers meet in one data directory.
-pub const MEMORY_ONLY: [&str; 2] = ["--truth", "none"];
+pub const MEMORY_ONLY: [&str; 4] = ["--truth", "none", "--snapshots", "none"];
 
 /// The program on free ports, when it may hold only so many files open as `ulimit` with these arguments says.
 pub fn limited(ulimit: &str, arguments: &[&str]) -> Command {
