@@ -2,7 +2,8 @@
 
 /// Whether all of `text` matches `pattern`. Takes at most the product of their lengths: after a mismatch only the last star
 /// takes one byte more, since a match that needs an earlier star to take more exists only if one exists without.
-pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+#[must_use]
+pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     if text.is_empty() {
         // In Redis an empty key is matched by one star, but not by two.
         return matches!(pattern, b"" | b"*");

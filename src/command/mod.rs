@@ -8,7 +8,7 @@
 mod connection;
 mod expiry;
 mod generic;
-mod glob;
+pub mod glob;
 mod help;
 mod live;
 mod quota;
