@@ -205,7 +205,18 @@ fn a_second_signal_ends_at_once() {
 fn a_second_server_on_a_taken_port_says_so() {
     let server = Running::start(&[]);
     let taken = server.clients.to_string();
-    let second = finished(&["--listen", &taken, "--admin", "off", "--truth", "none", "--snapshots", "none", "--log-level", "error"]);
+    let second = finished(&[
+        "--listen",
+        &taken,
+        "--admin",
+        "off",
+        "--truth",
+        "none",
+        "--snapshots",
+        "none",
+        "--log-level",
+        "error",
+    ]);
     assert_eq!(second.status.code(), Some(1));
     let line = text(&second.stderr);
     assert!(
@@ -215,14 +226,35 @@ fn a_second_server_on_a_taken_port_says_so() {
     assert_eq!(line.matches('\n').count(), 1, "{line}");
 
     let admin = server.admin.to_string();
-    let third =
-        finished(&["--listen", "127.0.0.1:0", "--truth", "none", "--snapshots", "none", "--admin", &admin, "--log-level", "error"]);
+    let third = finished(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--truth",
+        "none",
+        "--snapshots",
+        "none",
+        "--admin",
+        &admin,
+        "--log-level",
+        "error",
+    ]);
     assert_eq!(third.status.code(), Some(1));
     let line = text(&third.stderr);
     assert!(line.contains(&format!("{admin} (admin)")) && line.contains("needs another --admin"), "{line}");
     assert_eq!(line.matches('\n').count(), 1, "{line}");
 
-    let both = finished(&["--listen", &taken, "--truth", "none", "--snapshots", "none", "--admin", &admin, "--log-level", "error"]);
+    let both = finished(&[
+        "--listen",
+        &taken,
+        "--truth",
+        "none",
+        "--snapshots",
+        "none",
+        "--admin",
+        &admin,
+        "--log-level",
+        "error",
+    ]);
     let line = text(&both.stderr);
     assert!(line.contains(&taken) && !line.contains("admin"), "what clients need is named first: {line}");
     let same = finished(&[

@@ -151,7 +151,8 @@ impl Lifecycle for Process {
     }
 
     fn is_loading(&self) -> bool {
-        let waits_for_snapshot = || self.snapshots.as_ref().is_some_and(|snapshots| snapshots.stats.is_loading());
+        let waits_for_snapshot =
+            || self.snapshots.as_ref().is_some_and(|snapshots| snapshots.stats.is_loading());
         self.truth.as_ref().is_some_and(|truth| !truth.progress.serves()) || waits_for_snapshot()
     }
 

@@ -63,7 +63,11 @@ async fn list(catalog: &Catalog, as_json: bool) -> Result<Found, String> {
     for Listed { id, manifest } in &listed {
         match manifest {
             Ok(manifest) => {
-                let seconds = format!("{}.{:03}", manifest.duration_us / 1_000_000, manifest.duration_us / 1_000 % 1_000);
+                let seconds = format!(
+                    "{}.{:03}",
+                    manifest.duration_us / 1_000_000,
+                    manifest.duration_us / 1_000 % 1_000
+                );
                 let truth = format!("{:?}", manifest.truth).to_lowercase();
                 writeln!(
                     text,
@@ -143,7 +147,9 @@ async fn check(catalog: &Catalog, id: Option<&str>, all: bool) -> Result<Found, 
             entries.map(|entries| (entries, bytes_of(&manifest)))
         };
         match checked.await {
-            Ok((entries, bytes)) => writeln!(found.text, "{id}: {entries} entries in {bytes} bytes, all right"),
+            Ok((entries, bytes)) => {
+                writeln!(found.text, "{id}: {entries} entries in {bytes} bytes, all right")
+            }
             Err(error) => {
                 found.is_good = false;
                 writeln!(found.text, "{id}: damaged: {error}")
@@ -163,12 +169,7 @@ fn parse(id: &str) -> Result<SnapshotId, String> {
     id.parse().map_err(|error: crate::snapshot::format::FormatError| error.to_string())
 }
 
-async fn inspect(
-    catalog: &Catalog,
-    id: &str,
-    pattern: Option<&str>,
-    most: u64,
-) -> Result<Found, String> {
+async fn inspect(catalog: &Catalog, id: &str, pattern: Option<&str>, most: u64) -> Result<Found, String> {
     let manifest = catalog.manifest(parse(id)?).await.map_err(|error| error.to_string())?;
     let mut text = format!(
         "id          {}\ndata set    {}\ncut         epoch {}, batch {}, {}\nstate       {}\ntruth       {:?}\nentries     {}\nbytes       {}\n\
@@ -187,7 +188,8 @@ async fn inspect(
         manifest.holder,
     );
     for (database, entries) in &manifest.databases {
-        writeln!(text, "database {database:<2} {entries} entries").expect("a string takes all that is written");
+        writeln!(text, "database {database:<2} {entries} entries")
+            .expect("a string takes all that is written");
     }
     for part in &manifest.parts {
         writeln!(text, "part        {} {} entries, {} bytes", part.name, part.entries, part.bytes)
@@ -234,9 +236,8 @@ struct From<'a> {
 
 /// The snapshot that is named, or the newest that is good.
 async fn chosen(catalog: &Catalog, from: From<'_>) -> Result<Manifest, String> {
-    let is_good = |manifest: &Manifest| {
-        manifest.complete && manifest.confirmed && manifest.extent == Extent::Cut
-    };
+    let is_good =
+        |manifest: &Manifest| manifest.complete && manifest.confirmed && manifest.extent == Extent::Cut;
     if let Some(id) = from.id {
         let manifest = catalog.manifest(parse(id)?).await.map_err(|error| error.to_string())?;
         if !from.any && !is_good(&manifest) {
@@ -256,7 +257,10 @@ async fn chosen(catalog: &Catalog, from: From<'_>) -> Result<Manifest, String> {
     if passed_over.is_empty() {
         return Err(format!("no snapshots in {place}"));
     }
-    Err(format!("no good snapshot in {place}; --any takes the newest that can be read: {}", passed_over.join("; ")))
+    Err(format!(
+        "no good snapshot in {place}; --any takes the newest that can be read: {}",
+        passed_over.join("; ")
+    ))
 }
 
 async fn fill(
@@ -267,7 +271,8 @@ async fn fill(
     replace: bool,
 ) -> Result<Found, String> {
     let truth = TruthSetting::parse(into).filter(|truth| *truth != TruthSetting::None);
-    let truth = truth.ok_or_else(|| format!("--into names no truth: allowed are {}", TruthSetting::ALLOWED))?;
+    let truth =
+        truth.ok_or_else(|| format!("--into names no truth: allowed are {}", TruthSetting::ALLOWED))?;
     let config = Config { truth, ..config.clone() };
     let address = address(&config).map_err(|error| error.to_string())?.ok_or("--into names no truth")?;
     let manifest = Arc::new(chosen(catalog, from).await?);

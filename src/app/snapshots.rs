@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::config::{AwsAccess, AwsCredentials, Config, Secret};
 use super::start::StartError;
+use crate::config::{AwsAccess, AwsCredentials, Config, Secret};
 use crate::snapshot::format::{SealingKey, SealingKeys};
 use crate::snapshot::objects::{Credentials, Encryption, Objects, ObjectsPlace, ObjectsSettings, S3Settings};
 use crate::snapshot::{Catalog, Retention};
@@ -78,7 +78,8 @@ pub fn catalog(config: &Config) -> Result<Option<Catalog>, StartError> {
     let Some(settings) = objects_settings(config) else { return Ok(None) };
     let objects = Objects::open(&settings).map_err(|error| StartError(error.to_string()))?;
     let key = |secret: &Secret| {
-        let bytes = secret.expose().try_into().map_err(|_| StartError("a snapshot's key has 32 bytes".to_owned()))?;
+        let bytes =
+            secret.expose().try_into().map_err(|_| StartError("a snapshot's key has 32 bytes".to_owned()))?;
         Ok(SealingKey::from_bytes(bytes))
     };
     let keys = config.snapshot_keys.iter().map(key).collect::<Result<_, StartError>>()?;
@@ -88,7 +89,11 @@ pub fn catalog(config: &Config) -> Result<Option<Catalog>, StartError> {
 /// What is kept of them.
 #[must_use]
 pub fn retention(config: &Config) -> Retention {
-    Retention { newest: config.snapshot_keep, days: config.snapshot_keep_daily, months: config.snapshot_keep_monthly }
+    Retention {
+        newest: config.snapshot_keep,
+        days: config.snapshot_keep_daily,
+        months: config.snapshot_keep_monthly,
+    }
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@
 //! read from the truth a while ago from coming back over what happened since: it is put only where memory has nothing, and what
 //! changed since the start does not leave memory before the end.
 
-use super::{DATABASES, Engine};
 use super::entry::Expiry;
 use super::shards::Place;
 use super::table::stored;
 use super::value::Content;
+use super::{DATABASES, Engine};
 use crate::clock::Timestamp;
 
 impl Engine {

@@ -273,6 +273,15 @@ impl Engine {
         Some(SnapshotCut { engine: Arc::clone(self), number })
     }
 
+    /// Whether memory has something under a key that the truth does not have as it is. While a snapshot runs whose cut the truth has, what
+    /// such a key was at the cut is read from memory, and an older row of it counts no more: the truth may have refused the later one.
+    #[must_use]
+    pub fn has_changed(&self, database: u8, key: &[u8]) -> bool {
+        let hash = self.hasher.hash(key);
+        let table = self.shards.read(Place::new(database, hash));
+        table.find(hash, key).is_some_and(|slot| !self.tracking.is_clean(table.entry(slot)))
+    }
+
     /// Whether memory has every key of every database, so that a snapshot of memory is one of everything.
     #[must_use]
     pub fn has_everything(&self) -> bool {

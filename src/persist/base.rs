@@ -120,7 +120,12 @@ mod tests {
 
     #[test]
     fn only_states_that_the_truth_had_and_still_tells_of_are_known() {
-        let row = |epoch, first_seq, last_seq| EpochRow { epoch, started_at: Timestamp::EPOCH, first_seq, last_seq };
+        let row = |epoch, first_seq, last_seq| EpochRow {
+            epoch,
+            started_at: Timestamp::EPOCH,
+            first_seq,
+            last_seq,
+        };
         let epochs = vec![row(5, 41, None), row(3, 11, Some(40)), row(2, 1, Some(10))];
         let past = Past { data_set: Id([1; 16]), epochs, applied: 50, pruned: 20 };
         let known = |epoch, seq| past.has(epoch, seq);

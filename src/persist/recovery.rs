@@ -146,7 +146,10 @@ impl Recovery {
                 Some(found.id)
             }
             Err(error) => {
-                tracing::error!(snapshot = found.id, "the snapshot cannot be loaded, and the truth is read as a whole: {error}");
+                tracing::error!(
+                    snapshot = found.id,
+                    "the snapshot cannot be loaded, and the truth is read as a whole: {error}"
+                );
                 None
             }
         }

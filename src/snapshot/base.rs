@@ -53,10 +53,7 @@ impl SnapshotBase {
 }
 
 impl Base for SnapshotBase {
-    fn find<'a>(
-        &'a self,
-        past: &'a Past,
-    ) -> Pin<Box<dyn Future<Output = Option<FoundBase>> + Send + 'a>> {
+    fn find<'a>(&'a self, past: &'a Past) -> Pin<Box<dyn Future<Output = Option<FoundBase>> + Send + 'a>> {
         Box::pin(async move {
             let manifest = match tokio::time::timeout(FIND_PATIENCE, self.newest(past)).await {
                 Ok(Ok(manifest)) => manifest?,
@@ -65,7 +62,9 @@ impl Base for SnapshotBase {
                     return None;
                 }
                 Err(_) => {
-                    tracing::warn!("the truth is read as a whole, since the store of snapshots does not answer");
+                    tracing::warn!(
+                        "the truth is read as a whole, since the store of snapshots does not answer"
+                    );
                     return None;
                 }
             };

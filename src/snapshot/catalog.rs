@@ -6,8 +6,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::error::SnapshotError;
-use super::format::{Entry, FormatError, MAX_MANIFEST_BYTES, Manifest, ManifestPart, PartHeader, SealingKeys, SnapshotId};
 use super::format::read_part;
+use super::format::{
+    Entry, FormatError, MAX_MANIFEST_BYTES, Manifest, ManifestPart, PartHeader, SealingKeys, SnapshotId,
+};
 use super::names;
 use super::objects::{Created, Objects, ObjectsError};
 use crate::clock::Timestamp;

@@ -65,18 +65,14 @@ mod tests {
     fn names_tell_what_they_are_of() {
         let id = SnapshotId::new(Timestamp::from_millis(1_795_716_912_000), 3, 12_345);
         let name = manifest(id);
-        assert_eq!(
-            name,
-            "manifests/00000000000000000003-00000000000000012345-20261126T181512Z-3-12345.json"
-        );
+        assert_eq!(name, "manifests/00000000000000000003-00000000000000012345-20261126T181512Z-3-12345.json");
         assert_eq!(snapshot_of_manifest(&name), Some(id));
         assert_eq!(part(id, 7), "parts/20261126T181512Z-3-12345/000007.part");
         assert_eq!(snapshot_of_part(&part(id, 7)), Some(id));
         assert_eq!(snapshot_of_part(&part(id, u32::MAX)), Some(id));
         assert_eq!(epoch_of_writer(&writer(9)), Some(9));
         for other in ["", "manifests/x.json", "parts/x/000001.part", "notes.txt", "writers/9.json"] {
-            let found =
-                (snapshot_of_manifest(other), snapshot_of_part(other), epoch_of_writer(other));
+            let found = (snapshot_of_manifest(other), snapshot_of_part(other), epoch_of_writer(other));
             assert_eq!(found, (None, None, None), "{other}");
         }
     }

@@ -132,7 +132,8 @@ fn refuse(begun: Restoring) -> Result<(), SnapshotError> {
     match begun {
         Restoring::Begun => Ok(()),
         Restoring::NotEmpty { data_set, rows } => {
-            let data = data_set.map_or_else(|| "rows of no data set".to_owned(), |id| format!("the data set {id}"));
+            let data =
+                data_set.map_or_else(|| "rows of no data set".to_owned(), |id| format!("the data set {id}"));
             Err(SnapshotError::failed(format_args!(
                 "the truth holds {data} with {rows} rows; to give them up, restore with --replace"
             )))
@@ -204,7 +205,14 @@ impl Filler {
                 records.into_iter().map(|record| ((record.database, record.key.clone()), record)).collect();
             let records: Vec<Record> = records.into_values().collect();
             let count = u64::try_from(records.len()).unwrap_or(u64::MAX);
-            let batch = Batch { epoch: self.epoch, first_seq: seq, seq, cut_at: manifest.cut_at, records, ..Batch::default() };
+            let batch = Batch {
+                epoch: self.epoch,
+                first_seq: seq,
+                seq,
+                cut_at: manifest.cut_at,
+                records,
+                ..Batch::default()
+            };
             let rejected = self.apply(&batch).await?;
             restored.rejected += rejected;
             restored.keys += count - rejected.min(count);

@@ -102,11 +102,9 @@ pub async fn prune(
     }
     let oldest = now.as_micros().saturating_sub(u64::try_from(ORPHAN_AGE.as_micros()).unwrap_or(u64::MAX));
     let parts = catalog.objects.list(names::PARTS).await?;
-    let is_orphan = |name: &str| {
-        names::snapshot_of_part(name)
-            .is_some_and(|id| !known.contains(&id))
-    };
-    let orphans = parts.into_iter().filter(|part| part.modified.as_micros() < oldest && is_orphan(&part.name));
+    let is_orphan = |name: &str| names::snapshot_of_part(name).is_some_and(|id| !known.contains(&id));
+    let orphans =
+        parts.into_iter().filter(|part| part.modified.as_micros() < oldest && is_orphan(&part.name));
     let orphans: Vec<_> = orphans.map(|part| part.name).collect();
     pruned.orphans = u64::try_from(orphans.len()).unwrap_or(u64::MAX);
     if !dry_run {
@@ -149,8 +147,16 @@ mod tests {
         let all = snapshots(u64::MAX);
         let told: Vec<_> = left(retention, &all).iter().map(|id| id.to_string()[..11].to_owned()).collect();
         let expected = [
-            "20261115T12", "20261115T06", "20261115T00", "20261114T18", "20261114T12", "20261114T06",
-            "20261113T18", "20261112T18", "20261031T18", "20260930T18",
+            "20261115T12",
+            "20261115T06",
+            "20261115T00",
+            "20261114T18",
+            "20261114T12",
+            "20261114T06",
+            "20261113T18",
+            "20261112T18",
+            "20261031T18",
+            "20260930T18",
         ];
         assert_eq!(told, expected);
     }

@@ -84,7 +84,8 @@ impl Snapshots {
         let service = Service { snapshots: Arc::clone(&snapshots), waiting };
         let thread = std::thread::Builder::new().name("quotad-snapshot".to_owned());
         let thread = thread.spawn(move || service.run(parts));
-        *snapshots.thread.lock() = Some(thread.map_err(|error| format!("no thread could be started: {error}"))?);
+        *snapshots.thread.lock() =
+            Some(thread.map_err(|error| format!("no thread could be started: {error}"))?);
         Ok(snapshots)
     }
 
@@ -266,8 +267,7 @@ struct Running {
 impl Running {
     /// Waits for the truth, or fills memory from the newest snapshot where there is none.
     async fn begin(parts: SnapshotParts, stats: &SnapshotStats) -> Result<Self, String> {
-        let SnapshotParts { catalog, engine, gate, clock, truth, holder, start, interval, retention } =
-            parts;
+        let SnapshotParts { catalog, engine, gate, clock, truth, holder, start, interval, retention } = parts;
         let (source, directory) = match truth {
             Ok((truth, kind)) => {
                 wait_until_loaded(&truth).await;
@@ -291,7 +291,14 @@ impl Running {
                 let loaded = async || load::fill_memory(&catalog, &engine, &clock, stats).await;
                 patiently(stats, loaded).await?;
                 engine.end_loading();
-                let memory = MemorySource { engine: Arc::clone(&engine), gate, clock: Arc::clone(&clock), data_set, epoch, seq: Mutex::new(0) };
+                let memory = MemorySource {
+                    engine: Arc::clone(&engine),
+                    gate,
+                    clock: Arc::clone(&clock),
+                    data_set,
+                    epoch,
+                    seq: Mutex::new(0),
+                };
                 (Source::Memory(memory), Some(directory))
             }
         };
@@ -337,7 +344,8 @@ impl Running {
     /// Whether anything was changed since the last snapshot; without a truth nobody knows.
     fn has_changes(&self) -> bool {
         let last = *self.last_seq.lock();
-        self.writer.source.truth().is_none() || last.is_none_or(|last| self.writer.source.changed_before() > last)
+        self.writer.source.truth().is_none()
+            || last.is_none_or(|last| self.writer.source.changed_before() > last)
     }
 
     fn put_off(&self) {

@@ -145,7 +145,8 @@ impl Writer {
         let mut after = None;
         loop {
             let page = store.scan_written(written, after.as_ref(), PAGE_ROWS, self.clock.now()).await;
-            let page = page.map_err(SnapshotError::failed)?;
+            let mut page = page.map_err(SnapshotError::failed)?;
+            page.records.retain(|record| !self.engine.has_changed(record.database, &record.key));
             parts = blocking(parts, move |parts| parts.add_records(page.records)).await?;
             after = page.next;
             if after.is_none() {
@@ -202,9 +203,8 @@ impl Writer {
     async fn publish(&self, manifest: &Manifest) -> Result<(), SnapshotError> {
         self.catalog.refuse_successor(self.source.epoch()).await?;
         let name = names::manifest(manifest.snapshot());
-        let text = manifest
-            .encode(&self.catalog.keys)
-            .map_err(|error| SnapshotError::format(&name, error))?;
+        let text =
+            manifest.encode(&self.catalog.keys).map_err(|error| SnapshotError::format(&name, error))?;
         match self.catalog.objects.create(&name, Bytes::from(text)).await? {
             Created::New => Ok(()),
             Created::Exists => Err(SnapshotError::OtherData(format!(

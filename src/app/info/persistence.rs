@@ -64,10 +64,17 @@ fn as_redis_tells(process: &Process, log: u64) -> Lines {
     if figures.is_running {
         lines.push(line("rdb_current_bgsave_time_sec", running));
     }
-    lines.extend([line("rdb_saves", figures.written), line("aof_enabled", log), line("aof_rewrite_in_progress", 0)]);
+    lines.extend([
+        line("rdb_saves", figures.written),
+        line("aof_enabled", log),
+        line("aof_rewrite_in_progress", 0),
+    ]);
     lines.push(line("snapshots", process.settings.config().snapshots.to_string()));
     if is_on {
-        lines.push(line("snapshot_last_id", figures.last.map_or_else(String::new, |last| last.id.to_string())));
+        lines.push(line(
+            "snapshot_last_id",
+            figures.last.map_or_else(String::new, |last| last.id.to_string()),
+        ));
         let trouble = figures.trouble.map_or_else(String::new, |reason| reason.replace(['\r', '\n'], " "));
         lines.push(line("snapshot_trouble", trouble));
     }

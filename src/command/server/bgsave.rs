@@ -35,6 +35,10 @@ fn run(context: &mut Context<'_>, args: Args<'_>) -> Handled {
     }
     snapshots.ask().map_err(CommandError::other)?;
     // The two texts of Redis.
-    context.reply.simple(if is_running { "Background saving scheduled" } else { "Background saving started" });
+    context.reply.simple(if is_running {
+        "Background saving scheduled"
+    } else {
+        "Background saving started"
+    });
     Ok(Outcome::Reply)
 }

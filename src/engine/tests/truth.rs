@@ -1,8 +1,10 @@
 //! With eviction, fetches, loading and restarts, every answer is that of an engine that keeps everything in memory.
 
 mod command;
+mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -14,6 +16,7 @@ use crate::engine::{
 };
 use crate::quota::SpanCache;
 use command::{Command, DOUBLES, bare, command, run};
+use snapshot::Reading;
 
 const DATABASES: [u8; 2] = [0, 3];
 
@@ -53,6 +56,11 @@ enum Step {
     BeginFilter,
     NotePage,
     EndFilter,
+    /// A snapshot begins with a cut.
+    Snapshot,
+    /// It is read on: a place of memory, then a page of the truth.
+    ReadSnapshot(usize),
+    EndSnapshot,
     /// The process is killed with so many batches in the outbox that are applied first; the others are lost.
     Restart(usize),
 }
@@ -78,6 +86,9 @@ fn steps() -> impl Strategy<Value = Vec<(u8, Step)>> {
         1 => Just(Step::BeginFilter),
         3 => Just(Step::NotePage),
         1 => Just(Step::EndFilter),
+        2 => Just(Step::Snapshot),
+        12 => any::<usize>().prop_map(Step::ReadSnapshot),
+        1 => Just(Step::EndSnapshot),
         1 => (0..3usize).prop_map(Step::Restart),
     ];
     prop::collection::vec((prop::sample::select(&DATABASES[..]), step), 0..300)
@@ -116,6 +127,7 @@ type Rows = BTreeMap<Place, (Content, Expiry)>;
 
 /// What one cut collected.
 struct Batch {
+    seq: u64,
     generation: Generation,
     changes: Vec<Change>,
     flushed: Vec<u8>,
@@ -153,7 +165,7 @@ fn copied((place, row): (&Place, &(Content, Expiry))) -> (Place, (Content, Expir
 
 /// A process in front of a truth, with the answers it should give.
 struct World {
-    engine: Engine,
+    engine: Arc<Engine>,
     /// An engine that keeps everything, for the right answers.
     right: Engine,
     truth: Rows,
@@ -170,6 +182,12 @@ struct World {
     left_since: BTreeSet<Place>,
     /// Keys whose last state the truth refused.
     refused: BTreeSet<Place>,
+    /// Batches that were cut, and applied.
+    cuts: u64,
+    applied: u64,
+    /// By which batch each row was written.
+    written: BTreeMap<Place, u64>,
+    reading: Option<Reading>,
 }
 
 impl World {
@@ -179,7 +197,7 @@ impl World {
             right.edit(database, &key, Timestamp::EPOCH, |slot| slot.put(content, expiry)).unwrap();
         }
         Self {
-            engine: Engine::in_front_of_truth(),
+            engine: Arc::new(Engine::in_front_of_truth()),
             right,
             truth,
             now,
@@ -192,6 +210,10 @@ impl World {
             left: BTreeSet::new(),
             left_since: BTreeSet::new(),
             refused: BTreeSet::new(),
+            cuts: 0,
+            applied: 0,
+            written: BTreeMap::new(),
+            reading: None,
         }
     }
 
@@ -210,7 +232,10 @@ impl World {
                 self.engine.sweep(&mut SweepCursor::default(), 1_000, self.now, &mut SpanCache::default());
             }
             Step::Wait => self.now = self.now.plus_micros(61_000_000),
-            Step::Cut if self.closed.is_none() => self.closed = self.engine.cut(),
+            Step::Cut if self.closed.is_none() => self.cut(),
+            Step::Snapshot => self.begin_snapshot(),
+            Step::ReadSnapshot(which) => self.read_snapshot(which),
+            Step::EndSnapshot => self.end_snapshot(),
             Step::Collect => self.collect(),
             Step::Apply => self.apply(None),
             Step::Refuse(which) => self.apply(Some(which)),
@@ -302,16 +327,26 @@ impl World {
         }
     }
 
+    fn cut(&mut self) {
+        self.closed = self.engine.cut();
+        self.cuts += u64::from(self.closed.is_some());
+    }
+
     fn collect(&mut self) {
         let Some(generation) = self.closed.take() else { return };
         let mut changes = Vec::new();
         let collected = self.engine.collect(generation, |mut portion| changes.append(&mut portion));
-        self.batches.push_back(Batch { generation, changes, flushed: collected.flushed_databases });
+        self.batches.push_back(Batch {
+            seq: self.cuts,
+            generation,
+            changes,
+            flushed: collected.flushed_databases,
+        });
     }
 
     /// The truth applies the oldest batch, if there is one, but for the row at `refused`.
     fn apply(&mut self, refused: Option<usize>) {
-        let Some(Batch { generation, changes, flushed }) = self.batches.pop_front() else { return };
+        let Some(Batch { seq, generation, changes, flushed }) = self.batches.pop_front() else { return };
         self.truth.retain(|(database, _), _| !flushed.contains(database));
         self.refused.retain(|(database, _)| !flushed.contains(database));
         for (at, Change { database, key, content }) in changes.into_iter().enumerate() {
@@ -322,12 +357,14 @@ impl World {
                 continue;
             }
             self.refused.remove(&place);
+            self.written.insert(place.clone(), seq);
             match content {
                 Some((content, expiry)) => self.truth.insert(place, (bare(content), expiry)),
                 None => self.truth.remove(&place),
             };
         }
         self.engine.set_applied(generation);
+        self.applied = seq;
     }
 
     fn resident(&self) -> BTreeSet<Place> {
@@ -412,7 +449,8 @@ impl World {
     fn finish(mut self) {
         self.end_loading();
         self.collect();
-        self.closed = self.engine.cut();
+        self.end_snapshot();
+        self.cut();
         self.collect();
         while !self.batches.is_empty() {
             self.apply(None);

@@ -77,8 +77,7 @@ impl<'a> Columns<'a> {
         let mut rest = reader.rest();
         let mut columns: [&[u8]; COLUMNS] = [&[]; COLUMNS];
         for (column, length) in columns.iter_mut().zip(lengths) {
-            (*column, rest) =
-                rest.split_at_checked(length).ok_or(DecodeError::Ends { part: "columns" })?;
+            (*column, rest) = rest.split_at_checked(length).ok_or(DecodeError::Ends { part: "columns" })?;
         }
         if !rest.is_empty() {
             return Err(DecodeError::Follows { bytes: rest.len() });
@@ -177,8 +176,14 @@ impl<'a> Columns<'a> {
 
     /// Checks that nothing is left of any column.
     fn end(&self) -> Result<(), DecodeError> {
-        let readers =
-            [&self.shared, &self.key_lengths, &self.integers, &self.limit_numbers, &self.slots, &self.text_lengths];
+        let readers = [
+            &self.shared,
+            &self.key_lengths,
+            &self.integers,
+            &self.limit_numbers,
+            &self.slots,
+            &self.text_lengths,
+        ];
         readers.into_iter().try_for_each(Reader::end)?;
         let unused = [
             ("limits", self.limits.len() - self.used_limits),

@@ -83,11 +83,7 @@ impl Frame {
     }
 
     /// Reads what stands before the payload of block `number`, and the payload, whose checksum is right; answers what follows too.
-    pub(super) fn read(
-        bytes: &[u8],
-        number: u32,
-        salt: Salt,
-    ) -> Result<(Self, &[u8], &[u8]), FormatError> {
+    pub(super) fn read(bytes: &[u8], number: u32, salt: Salt) -> Result<(Self, &[u8], &[u8]), FormatError> {
         let place = Place::Block(number);
         let wrong = |problem| FormatError::new(place, problem);
         let (head, rest) = bytes.split_first_chunk::<FRAME_BYTES>().ok_or(wrong(Problem::Ends))?;
@@ -98,8 +94,7 @@ impl Frame {
             let bytes = head[at..].first_chunk().expect("a frame has all of its fields");
             u32::from_be_bytes(*bytes)
         };
-        let frame =
-            Self { number: field(4), raw_bytes: field(8), stored_bytes: field(12), count: field(16) };
+        let frame = Self { number: field(4), raw_bytes: field(8), stored_bytes: field(12), count: field(16) };
         place.expect("number", frame.number, number)?;
         let stored = usize::try_from(frame.stored_bytes).unwrap_or(usize::MAX);
         let (payload, rest) = rest.split_at_checked(stored).ok_or(wrong(Problem::Ends))?;

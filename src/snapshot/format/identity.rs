@@ -149,8 +149,12 @@ mod tests {
     #[test]
     fn the_epoch_orders_first_and_the_clock_last() {
         let parse = |text: &str| text.parse::<SnapshotId>().unwrap();
-        let ordered =
-            ["20270101T000000Z-3-9", "20260101T000000Z-3-10", "20270101T000000Z-3-10", "20250101T000000Z-4-1"];
+        let ordered = [
+            "20270101T000000Z-3-9",
+            "20260101T000000Z-3-10",
+            "20270101T000000Z-3-10",
+            "20250101T000000Z-4-1",
+        ];
         assert!(ordered.map(parse).is_sorted());
     }
 }

@@ -92,9 +92,7 @@ impl SealingKey {
     /// The key that manifests are sealed with.
     pub(super) fn manifest_key(&self) -> hmac::Key {
         let key = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(&self.bytes);
-        key.expand(&[label::MANIFEST], hmac::HMAC_SHA256)
-            .expect("a key is short enough to be derived")
-            .into()
+        key.expand(&[label::MANIFEST], hmac::HMAC_SHA256).expect("a key is short enough to be derived").into()
     }
 }
 
@@ -144,8 +142,7 @@ mod tests {
     fn a_key_is_read_from_both_forms_and_shows_nothing() {
         let digits = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
         let base64 = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-        let keys =
-            [digits, base64].map(|text| SealingKey::from_file_text(&format!(" {text}\n")).unwrap());
+        let keys = [digits, base64].map(|text| SealingKey::from_file_text(&format!(" {text}\n")).unwrap());
         assert_eq!(keys[0].bytes, keys[1].bytes);
         // SHA-256 of the label and the key, reckoned by another program.
         assert_eq!(keys[0].id().to_string(), ID);
@@ -160,7 +157,8 @@ mod tests {
     fn other_texts_are_no_keys_and_are_not_shown() {
         for text in ["", "secret", "0001", &"0".repeat(63), &"g".repeat(64), &"A".repeat(44), "AAEC AwQ="] {
             let error = SealingKey::from_file_text(text).unwrap_err().to_string();
-            let expected = "key file: a key is 32 bytes, as 64 hexadecimal digits or as 44 characters of base64";
+            let expected =
+                "key file: a key is 32 bytes, as 64 hexadecimal digits or as 44 characters of base64";
             assert_eq!(error, expected);
         }
     }

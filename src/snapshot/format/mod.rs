@@ -28,6 +28,6 @@ pub use key::{KeyId, SealingKey, SealingKeys};
 pub use manifest::seal_text;
 pub use manifest::{Extent, MAX_MANIFEST_BYTES, MAX_PARTS, Manifest, ManifestPart, TruthKind};
 pub use reader::read_part;
+pub use writer::{BLOCK_BYTES, FinishedPart, MAX_PART_BYTES, PartWriter};
 #[cfg(any(test, fuzzing))]
 pub use writer::{block_of_part, part_of_block};
-pub use writer::{BLOCK_BYTES, FinishedPart, MAX_PART_BYTES, PartWriter};

@@ -114,7 +114,12 @@ impl Unpacker {
     }
 
     /// Puts into `out` what was packed: one frame of exactly `raw_bytes`.
-    pub(super) fn unpack(&mut self, packed: &[u8], raw_bytes: usize, out: &mut Vec<u8>) -> Result<(), Problem> {
+    pub(super) fn unpack(
+        &mut self,
+        packed: &[u8],
+        raw_bytes: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Problem> {
         out.clear();
         let wrong = || Problem::Refused(format!("what is packed in it is no frame of {raw_bytes} bytes"));
         let context = &mut self.context;
@@ -133,7 +138,9 @@ impl Unpacker {
             let at = out.len();
             let hint = {
                 let mut output = OutBuffer::around_pos(out, at);
-                context.decompress_stream(&mut output, &mut input).map_err(|code| refused("unpacked", code))?
+                context
+                    .decompress_stream(&mut output, &mut input)
+                    .map_err(|code| refused("unpacked", code))?
             };
             if hint == 0 {
                 break;

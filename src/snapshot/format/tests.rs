@@ -159,7 +159,8 @@ fn every_truncation_is_found_where_it_is() {
             // Where a whole block is missing, it may be the trailer that is missing.
             let is_near = error.place == places[length]
                 || (error.place == Place::Trailer && places[length - 1] != places[length])
-                || (error.place == Place::Trailer && places[length - 3..length].contains(&places[length - 4]));
+                || (error.place == Place::Trailer
+                    && places[length - 3..length].contains(&places[length - 4]));
             assert!(is_near, "{length} bytes: {error}");
             let expected = if length == 0 { Problem::Empty } else { Problem::Ends };
             assert_eq!(error.problem, expected, "{length} bytes: {error}");

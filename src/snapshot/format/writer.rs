@@ -64,9 +64,9 @@ impl PartWriter {
     pub fn new(part: &PartHeader, key: Option<&SealingKey>) -> Result<Self, FormatError> {
         let mut salt = [0; SALT_BYTES];
         if key.is_some() {
-            SystemRandom::new()
-                .fill(&mut salt)
-                .map_err(|_| FormatError::refused(Place::Header, "the system has no random numbers for its key"))?;
+            SystemRandom::new().fill(&mut salt).map_err(|_| {
+                FormatError::refused(Place::Header, "the system has no random numbers for its key")
+            })?;
         }
         Ok(Self::with_salt(part, key, salt))
     }

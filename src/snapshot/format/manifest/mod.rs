@@ -141,10 +141,16 @@ impl Manifest {
         let manifest = wire::read(&opened.body)?;
         manifest.check()?;
         if wire::write(&manifest) != opened.body {
-            return Err(FormatError::refused(Place::Manifest, "it is not in the form in which it is written"));
+            return Err(FormatError::refused(
+                Place::Manifest,
+                "it is not in the form in which it is written",
+            ));
         }
         if opened.seal.is_some() != manifest.key_id.is_some() {
-            return Err(FormatError::refused(Place::Field("key_id"), "there is a seal or an id, but not both"));
+            return Err(FormatError::refused(
+                Place::Field("key_id"),
+                "there is a seal or an id, but not both",
+            ));
         }
         if let (Some(seal), Some(key)) = (&opened.seal, manifest.key_id.and_then(|id| keys.find(id))) {
             sealed::verify(&opened.body, seal, key)?;
@@ -197,8 +203,7 @@ impl ManifestPart {
     /// A name leads nowhere but into its snapshot.
     fn check_name(&self) -> Result<(), FormatError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        let segment =
-            |text: &str| !text.is_empty() && !text.starts_with('.') && text.bytes().all(allowed);
+        let segment = |text: &str| !text.is_empty() && !text.starts_with('.') && text.bytes().all(allowed);
         if self.name.len() <= MAX_NAME_BYTES && self.name.split('/').all(segment) {
             return Ok(());
         }

@@ -109,7 +109,8 @@ pub(super) fn write(manifest: &Manifest) -> String {
 
 /// Reads the body of a manifest.
 pub(super) fn read(body: &str) -> Result<Manifest, FormatError> {
-    let refused = |error| FormatError::refused(Place::Manifest, format_args!("its JSON cannot be read: {error}"));
+    let refused =
+        |error| FormatError::refused(Place::Manifest, format_args!("its JSON cannot be read: {error}"));
     let text = format!("{body}\n}}");
     let Version { format } = serde_json::from_str(&text).map_err(refused)?;
     if format > VERSION {
