@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::truth_figures::figures;
 use crate::clock::Clock;
-use crate::dispatch::ports::{Copies, Durability, Fetch, Figure, Pending, Synced, Verified};
+use crate::dispatch::ports::{Copies, Durability, Fetch, FetchError, Figure, Pending, Synced, Verified};
 use crate::engine::{Engine, Missing};
-use crate::persist::{EpochRow, Token, Truth, VerifyReport};
+use crate::persist::{self, EpochRow, Token, Truth, VerifyReport};
 
 /// A truth behind the ports.
 pub struct TruthPorts {
@@ -45,8 +45,15 @@ async fn within(timeout_ms: u64, wait: impl Future<Output = ()>) -> bool {
 }
 
 impl Fetch for TruthPorts {
-    fn fetch(&self, missing: Missing) -> Pending<Result<(), String>> {
-        Box::pin(self.truth.fetch(missing.0))
+    fn fetch(&self, needed: Missing, ahead: Missing) -> Pending<Result<(), FetchError>> {
+        let count = needed.0.len();
+        let fetching = self.truth.fetch([needed.0, ahead.0].concat(), count);
+        Box::pin(async move {
+            fetching.await.map_err(|error| match error {
+                persist::FetchError::Away(text) => FetchError::Away(text),
+                persist::FetchError::Damaged(text) => FetchError::Damaged(text),
+            })
+        })
     }
 }
 

@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 
 use super::execute::Execution;
 use super::ports::{
-    Clients, Copies, Durability, Fetch, Figure, Lifecycle, NO_TRUTH, Pending, Settings, SlowCommand, SlowLog,
-    Synced, Verified,
+    Clients, Copies, Durability, Fetch, FetchError, Figure, Lifecycle, NO_TRUTH, Pending, Settings,
+    SlowCommand, SlowLog, Synced, Verified,
 };
 use super::{ClientRecord, CommandTable, Executor, Outcome, Ports, Scratch, Session};
 use crate::clock::{Clock, ManualClock, Timestamp};
@@ -153,8 +153,9 @@ impl Lifecycle for Outside {
 }
 
 impl Fetch for Outside {
-    fn fetch(&self, _missing: Missing) -> Pending<Result<(), String>> {
-        Box::pin(std::future::ready(Err("ERR there is no truth to fetch from".to_owned())))
+    fn fetch(&self, _needed: Missing, _ahead: Missing) -> Pending<Result<(), FetchError>> {
+        let error = "ERR there is no truth to fetch from".to_owned();
+        Box::pin(std::future::ready(Err(FetchError::Away(error))))
     }
 }
 

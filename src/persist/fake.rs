@@ -10,10 +10,11 @@ use parking_lot::Mutex;
 use super::batch::{Batch, ClosedPeriod};
 use super::chain::{check, overtaken, refusal};
 use super::claim::{judge, kept_holder};
-use super::record::{Record, StoredValue};
+use super::record::Record;
+use super::rows::{ScannedRow, page_of};
 use super::store::{
-    Answer, Applied, Claim, Claimed, Epoch, EpochRow, Fetched, Id, Lease, MAX_TOLD_EPOCHS, OwnerId, OwnerRow,
-    Page, Pruned, RejectedRecord, Store, StoreError, Tenure,
+    Answer, Applied, Claim, Claimed, Epoch, EpochRow, Fetched, FetchedValue, Id, Lease, MAX_TOLD_EPOCHS,
+    OwnerId, OwnerRow, Page, Pruned, RejectedRecord, Store, StoreError, Tenure,
 };
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
@@ -73,7 +74,7 @@ type Found<'a> = (&'a Place, &'a Row);
 
 #[derive(Clone)]
 struct Row {
-    value: Option<StoredValue>,
+    value: FetchedValue,
     written: (u64, u64),
 }
 
@@ -98,6 +99,13 @@ impl FakeStore {
     /// From now on rows with this key are refused.
     pub fn refuse_key(&self, key: &[u8]) {
         self.inner.lock().refused_keys.push(key.into());
+    }
+
+    /// Makes the row of this key, in database 0, one that cannot be read.
+    pub fn damage_key(&self, key: &[u8]) {
+        if let Some(row) = self.inner.lock().data.rows.get_mut(&(0, key.into())) {
+            row.value = Err("the row is scripted to be damaged".to_owned());
+        }
     }
 
     /// Takes the last `count` commits back, as a replica without them does that is promoted. No more than 64 are kept.
@@ -181,7 +189,11 @@ impl Data {
 
     fn lives(&self, database: u8, row: &Row, now: Timestamp) -> bool {
         let flushed = self.flushed.get(&database).is_some_and(|flushed| row.written < *flushed);
-        !flushed && row.value.as_ref().is_some_and(|value| !value.expiry.has_passed(now))
+        let lives = match &row.value {
+            Ok(value) => value.as_ref().is_some_and(|value| !value.expiry.has_passed(now)),
+            Err(_) => true,
+        };
+        !flushed && lives
     }
 
     fn begin_epoch(&mut self, claim: &Claim) -> Claimed {
@@ -239,7 +251,7 @@ impl Data {
             } else if self.rows.get(&place).is_some_and(|row| row.written >= written) {
                 return Err(overtaken(batch, 1));
             } else {
-                self.rows.insert(place, Row { value: value.clone(), written });
+                self.rows.insert(place, Row { value: Ok(value.clone()), written });
             }
         }
         Ok(Applied::Whole { rejected })
@@ -307,8 +319,8 @@ impl Store for FakeStore {
     fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Fetched> {
         Box::pin(async move {
             let fetch = |data: &Data, key: &MissingKey| {
-                let row = data.rows.get(&(key.database, key.key.clone()))?;
-                row.value.clone().filter(|_| data.lives(key.database, row, now))
+                let row = data.rows.get(&(key.database, key.key.clone()));
+                row.filter(|row| data.lives(key.database, row, now)).map_or(Ok(None), |row| row.value.clone())
             };
             Ok(self.read(|data| Fetched {
                 epoch: data.epoch(),
@@ -321,13 +333,12 @@ impl Store for FakeStore {
     fn scan<'a>(&'a self, after: Option<&'a MissingKey>, rows: u32, now: Timestamp) -> Answer<'a, Page> {
         let page = move |data: &Data| {
             let (found, all) = data.rows_behind(after, rows);
-            let live = found.iter().filter(|((database, _), row)| data.lives(*database, row, now));
-            let record = |((database, key), row): &Found<'_>| Record {
-                database: *database,
+            let scanned = found.iter().map(|((database, key), row)| ScannedRow {
+                database: i64::from(*database),
                 key: key.clone(),
-                value: row.value.clone(),
-            };
-            Page { records: live.map(record).collect(), next: next_of(&found, all) }
+                value: if data.lives(*database, row, now) { row.value.clone() } else { Ok(None) },
+            });
+            Page { next: next_of(&found, all), ..page_of(scanned, rows) }
         };
         Box::pin(async move { Ok(self.read(page)) })
     }

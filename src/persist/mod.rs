@@ -14,6 +14,7 @@ mod claim;
 mod content;
 #[cfg(test)]
 mod contract;
+mod damages;
 pub mod directory;
 mod disk;
 #[doc(hidden)]
@@ -50,6 +51,7 @@ pub use address::TruthAddress;
 pub use batch::{Batch, ClosedPeriod};
 pub use bytes::DecodeError;
 pub use content::{decode, encode};
+pub use fetcher::FetchError;
 pub use flush_stats::{Count, FlushStats};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use progress::Progress;

@@ -31,7 +31,8 @@ pub(super) fn pair(
     texts.into()
 }
 
-fn value(value: Option<&StoredValue>, now: Timestamp) -> String {
+/// A value as it is at `now`.
+pub(super) fn value(value: Option<&StoredValue>, now: Timestamp) -> String {
     let Some(value) = value else { return "nothing".to_owned() };
     let text = match &value.content {
         Content::Integer(integer) => format!("integer {integer}"),

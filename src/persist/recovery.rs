@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::backoff::Backoff;
-use super::flush_stats::Count;
+use super::flush_stats::{Count, FlushStats};
 use super::record::Record;
-use super::store::{Page, Store, StoreError};
+use super::store::{DamagedRow, Page, Store, StoreError};
 use crate::clock::{Clock, Stopwatch};
 use crate::engine::{Engine, MissingKey};
 
@@ -61,6 +61,8 @@ pub struct Recovery {
     pub clock: Arc<dyn Clock>,
     /// How far it has come.
     pub loading: Arc<Loading>,
+    /// What is counted.
+    pub stats: Arc<FlushStats>,
     /// Whether there is room in memory for more.
     pub has_room: Box<dyn Fn() -> bool + Send + Sync>,
 }
@@ -83,6 +85,7 @@ impl Recovery {
                     None => None,
                 }
             };
+            self.note_damaged(&page.damaged);
             let (following, ()) = tokio::join!(following, self.put(page.records));
             self.loading.micros.set(stopwatch.nanos() / 1_000);
             next = following;
@@ -92,9 +95,21 @@ impl Recovery {
         tracing::info!(
             keys = self.loading.loaded.value(),
             left_in_truth = self.loading.left.value(),
+            damaged_rows = self.stats.damages.count(),
             millis = stopwatch.nanos() / 1_000_000,
             "the truth's keys are in memory"
         );
+    }
+
+    /// Keys whose rows cannot be read stay unknown: in memory they would have no value, and absent they would have a fresh quota.
+    fn note_damaged(&self, damaged: &[DamagedRow]) {
+        for row in damaged {
+            self.stats.damages.note(row);
+            if let Some(MissingKey { database, key }) = row.place() {
+                self.engine.note_left(database, &key);
+            }
+        }
+        self.loading.seen.add(u64::try_from(damaged.len()).unwrap_or(u64::MAX));
     }
 
     async fn count(&self) -> u64 {
@@ -145,3 +160,6 @@ impl Recovery {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

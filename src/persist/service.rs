@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::address::TruthAddress;
 use super::applier::Applier;
 use super::directory::DataDirectory;
-use super::fetcher::{FetchDoor, FetchParts, FetchRequests, Fetcher};
+use super::fetcher::{FetchDoor, FetchError, FetchParts, FetchRequests, Fetcher};
 use super::filter::FilterKeeper;
 use super::flush_stats::FlushStats;
 use super::flusher::{FlushParts, Flusher};
@@ -151,12 +151,16 @@ impl Truth {
         Ok(truth)
     }
 
-    /// Fills the engine with these keys, or with the knowledge that there are none.
+    /// Fills the engine with these keys, or with the knowledge that there are none. The first `needed` of them are waited for.
     ///
     /// # Errors
-    /// A text for the client, when the truth does not answer in time.
-    pub fn fetch(&self, keys: Vec<MissingKey>) -> impl Future<Output = Result<(), String>> + use<> {
-        self.door.clone().fetch(keys)
+    /// A text for the client, when the truth does not answer in time, or cannot read a key that is needed.
+    pub fn fetch(
+        &self,
+        keys: Vec<MissingKey>,
+        needed: usize,
+    ) -> impl Future<Output = Result<(), FetchError>> + use<> {
+        self.door.clone().fetch(keys, needed)
     }
 
     /// Asks for a cut at once.
@@ -430,6 +434,7 @@ fn spawn_helpers(
         engine: Arc::clone(&engine),
         clock: Arc::clone(&clock),
         loading: Arc::clone(&truth.loading),
+        stats: Arc::clone(&truth.stats),
         has_room,
     };
     let filter = FilterKeeper {

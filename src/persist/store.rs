@@ -7,7 +7,8 @@
 //!   parts were.
 //! - **Absolute state.** A record is all of a value, marked with the epoch and number of its batch; it never replaces a later one.
 //! - **Nothing comes back.** A deleted key stays as a row that says so, a flushed database is marked, until [`Store::prune`].
-//! - **One bad row blocks nobody.** A record the database refuses is set aside with its reason, the others are applied.
+//! - **One bad row blocks nobody.** A record the database refuses is set aside with its reason, the others are applied. A row that
+//!   cannot be read is told beside the others with its reason, and stays as it is.
 //!
 //! A future that is dropped may or may not have done its work, as after [`StoreError::Unclear`]: ask again.
 
@@ -19,7 +20,7 @@ use std::time::Duration;
 use super::batch::Batch;
 use super::record::{Record, StoredValue};
 use crate::clock::Timestamp;
-use crate::engine::MissingKey;
+use crate::engine::{DATABASES, MissingKey};
 
 /// What a store does, on any thread.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -62,7 +63,7 @@ pub trait Store: Send + Sync {
 
     /// The next page of all that lives at `now`: looks at `rows` rows behind `after`, from the beginning without it.
     ///
-    /// A key that lives throughout is answered exactly once, whatever else changes meanwhile.
+    /// A key that lives throughout is answered exactly once, whatever else changes meanwhile: with its value, or as damaged.
     fn scan<'a>(&'a self, after: Option<&'a MissingKey>, rows: u32, now: Timestamp) -> Answer<'a, Page>;
 
     /// How many keys live at `now`.
@@ -252,8 +253,31 @@ pub struct Fetched {
     pub epoch: u64,
     /// The last batch that was applied by then.
     pub applied: u64,
-    /// The values in the order of the keys; `None` where there is none.
-    pub values: Vec<Option<StoredValue>>,
+    /// What is under each key, in their order.
+    pub values: Vec<FetchedValue>,
+}
+
+/// A value; `None`: there is none; an error: there is one, which cannot be read for this reason. That is never as if there were none.
+pub type FetchedValue = Result<Option<StoredValue>, String>;
+
+/// A row that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedRow {
+    /// Its database, which may be none.
+    pub database: i64,
+    /// Its key.
+    pub key: Box<[u8]>,
+    /// Why.
+    pub reason: String,
+}
+
+impl DamagedRow {
+    /// The key that it is the row of; `None`: nobody can ask for it.
+    #[must_use]
+    pub fn place(&self) -> Option<MissingKey> {
+        let database = u8::try_from(self.database).ok().filter(|&number| usize::from(number) < DATABASES)?;
+        Some(MissingKey { database, key: self.key.clone() })
+    }
 }
 
 /// A part of a scan.
@@ -261,6 +285,8 @@ pub struct Fetched {
 pub struct Page {
     /// What lives, in the store's own order; every record has a value.
     pub records: Vec<Record>,
+    /// What lives and cannot be read.
+    pub damaged: Vec<DamagedRow>,
     /// Where the next page begins; `None`: this was the last.
     pub next: Option<MissingKey>,
 }

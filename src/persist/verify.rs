@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::readable;
 use super::record::StoredValue;
 use super::signals::Signals;
-use super::store::{Store, StoreError};
+use super::store::{DamagedRow, FetchedValue, Store, StoreError};
 use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::engine::{Cursor, DATABASES, Engine, MissingKey};
 
@@ -156,14 +156,14 @@ impl Verifier {
             let now = self.clock.now();
             let mut changed = Vec::new();
             for ((key, before), truth) in held.into_iter().zip(fetched.values) {
-                if before == truth {
+                if truth.as_ref() == Ok(&before) {
                     continue;
                 }
                 match self.look(&key, now) {
                     // It left memory, so the truth is all there is of it.
                     None => {}
                     Some(after) if after == before => {
-                        self.note_difference(key, (after.as_ref(), truth.as_ref()), now, report);
+                        self.note_difference(key, (after.as_ref(), &truth), now, report);
                     }
                     Some(after) => changed.push((key, after)),
                 }
@@ -182,9 +182,10 @@ impl Verifier {
     ) -> Result<Option<MissingKey>, StoreError> {
         let page = self.store.scan(after.as_ref(), ROWS_AT_ONCE, self.clock.now()).await?;
         let now = self.clock.now();
+        let damaged = page.damaged.iter().filter_map(DamagedRow::place);
         let keys =
             page.records.into_iter().map(|record| MissingKey { database: record.database, key: record.key });
-        let absent = keys.filter(|key| self.look(key, now) == Some(None));
+        let absent = keys.chain(damaged).filter(|key| self.look(key, now) == Some(None));
         self.compare(absent.map(|key| (key, None)).collect(), report).await?;
         Ok(page.next)
     }
@@ -220,14 +221,17 @@ impl Verifier {
     fn note_difference(
         &self,
         key: MissingKey,
-        (memory, truth): (Option<&StoredValue>, Option<&StoredValue>),
+        (memory, truth): (Option<&StoredValue>, &FetchedValue),
         now: Timestamp,
         report: &mut VerifyReport,
     ) {
         report.differing += 1;
         self.stats.differing_keys.add(1);
         if report.differences.len() < MOST_TOLD {
-            let (memory, truth) = readable::pair(memory, truth, now);
+            let (memory, truth) = match truth {
+                Ok(truth) => readable::pair(memory, truth.as_ref(), now),
+                Err(reason) => (readable::value(memory, now), format!("a row that cannot be read: {reason}")),
+            };
             report.differences.push(Difference { database: key.database, key: key.key, memory, truth });
         }
     }

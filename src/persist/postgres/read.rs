@@ -5,18 +5,20 @@ use super::error::{unavailable, unclear};
 use super::key::{key_of, place};
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
-use crate::persist::record::Record;
-use crate::persist::rows::{now_ms, signed, stored_value, unsigned};
+use crate::persist::rows::{ScannedRow, now_ms, page_of, signed, stored_value, unsigned};
 use crate::persist::store::{Page, Pruned, StoreError};
 
 /// The rows behind a place; only of those that live is the value read.
 const SCAN: &str = "SELECT r.database, r.key, r.long_key,
-        CASE WHEN NOT r.deleted AND (r.expires_at_ms IS NULL OR r.expires_at_ms > $3)
-            AND (f.database IS NULL OR (r.epoch, r.seq) >= (f.epoch, f.seq)) THEN r.state END,
-        r.expires_at_ms
+        r.lives, CASE WHEN r.lives THEN r.state END, r.expires_at_ms
     FROM (
-        SELECT * FROM entries WHERE (database, key) > ($1, $2) ORDER BY database, key LIMIT $4
-    ) AS r LEFT JOIN flushed AS f ON f.database = r.database
+        SELECT e.*, NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > $3)
+            AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq)) AS lives
+        FROM (
+            SELECT * FROM entries WHERE (database, key) > ($1, $2) AND database >= 0
+            ORDER BY database, key LIMIT $4
+        ) AS e LEFT JOIN flushed AS f ON f.database = e.database
+    ) AS r
     ORDER BY r.database, r.key";
 
 const COUNT: &str = "SELECT count(*) FROM entries AS e LEFT JOIN flushed AS f ON f.database = e.database
@@ -36,7 +38,8 @@ const PRUNE: &str =
 /// Behind the last row: databases are bytes.
 const END: (i32, &[u8]) = (256, &[]);
 
-type ScanColumns = (i32, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>, Option<i64>);
+/// Database, key in the index, long key, whether it lives, state, expiry.
+type ScanColumns = (i32, Vec<u8>, Option<Vec<u8>>, bool, Option<Vec<u8>>, Option<i64>);
 
 impl PostgresStore {
     pub(super) async fn scan_page(
@@ -57,23 +60,13 @@ impl PostgresStore {
             .await
             .map_err(unavailable)?;
         drop(transaction);
-        let whole = u32::try_from(found.len()).is_ok_and(|found| found >= rows);
-        let mut page = Page::default();
-        let mut last = None;
-        for (database, key, long, state, expires_at_ms) in found {
-            let key = key_of(database, key, long)?;
-            if let Some(state) = state {
-                let value = stored_value(database, &key.key, &state, expires_at_ms)?;
-                page.records.push(Record {
-                    database: key.database,
-                    key: key.key.clone(),
-                    value: Some(value),
-                });
-            }
-            last = Some(key);
-        }
-        page.next = last.filter(|_| whole);
-        Ok(page)
+        let scanned =
+            found.into_iter().map(|(database, key, long, lives, state, expires_at_ms)| ScannedRow {
+                database: database.into(),
+                key: long.unwrap_or(key).into(),
+                value: lives.then(|| stored_value(state.as_deref(), expires_at_ms)).transpose(),
+            });
+        Ok(page_of(scanned, rows))
     }
 
     pub(super) async fn count_live(&self, now: Timestamp) -> Result<u64, StoreError> {

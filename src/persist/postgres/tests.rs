@@ -8,7 +8,9 @@ use sqlx::Executor;
 use super::key::indexed;
 use super::*;
 use crate::persist::batch::ClosedPeriod;
-use crate::persist::contract::{self, Harness, NOON, OWNER, batch, claimed, limit, put, record, used};
+use crate::persist::contract::{
+    self, Harness, NOON, OWNER, batch, claimed, fetched, limit, put, record, used,
+};
 
 mod connections;
 mod pooled;
@@ -100,6 +102,10 @@ impl Harness for Fixture {
         self.run(format!("ALTER TABLE entries DROP CONSTRAINT {}", constraint_of(key))).await;
     }
 
+    async fn damage_key(&self, key: &[u8]) {
+        self.run(format!("UPDATE entries SET state = '\\x0163' WHERE key = {}", literal(key))).await;
+    }
+
     async fn make_newer(&self, key: &[u8]) {
         self.run(format!("UPDATE entries SET seq = 1000000 WHERE key = {}", literal(key))).await;
     }
@@ -186,13 +192,13 @@ async fn a_fetch_goes_on_where_its_connection_has_ended() {
     let epoch = claimed(&fixture.store).await;
     fixture.store.apply(OWNER, &batch(epoch, 1, vec![put("a", 7)])).await.unwrap();
     let keys = [MissingKey { database: 0, key: b"a"[..].into() }];
-    let found = fixture.store.fetch(&keys, NOON).await.unwrap().values;
+    let found = fetched(&fixture.store, &keys, NOON).await;
     assert!(found[0].is_some());
     let mut admin = PgConnection::connect(&server().url()).await.unwrap();
     let end = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = $1";
     for _ in 0..3 {
         sqlx::query(end).bind(&fixture.schema).execute(&mut admin).await.unwrap();
-        assert_eq!(fixture.store.fetch(&keys, NOON).await.unwrap().values, found);
+        assert_eq!(fetched(&fixture.store, &keys, NOON).await, found);
     }
 }
 
@@ -224,7 +230,7 @@ async fn bytes_are_fetched_whatever_the_role_says() {
     let again = Fixture { store: Fixture::open(&fixture.schema), ..fixture };
     let keys = keys.map(|key| MissingKey { database: 0, key: key.as_bytes().into() });
     for keys in [&keys[..1], &keys] {
-        let found = again.store.fetch(keys, NOON).await.unwrap().values;
+        let found = fetched(&again.store, keys, NOON).await;
         assert!(found.iter().all(Option::is_some), "{found:?}");
     }
 }

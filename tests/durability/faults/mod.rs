@@ -1,5 +1,6 @@
 //! The faults, a file for each kind.
 
+mod damaged;
 mod disk;
 mod failover;
 mod kill;
@@ -43,6 +44,7 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "a flipped byte amid the outbox", run: outbox::flipped },
     Fault { name: "a torn end of the outbox", run: outbox::torn },
     Fault { name: "a row that Postgres refuses", run: refused::constrained },
+    Fault { name: "rows that cannot be read", run: damaged::edited },
     Fault { name: "a second server", run: ownership::second_server },
     Fault { name: "an expired lease", run: ownership::take_over },
     Fault { name: "SIGSTOP past the lease", run: ownership::stopped_past_lease },
