@@ -16,6 +16,7 @@ use super::store::{
     Answer, Applied, Claim, Claimed, Epoch, EpochRow, Fetched, FetchedValue, Id, Lease, MAX_TOLD_EPOCHS,
     OwnerId, OwnerRow, Page, Pruned, RejectedRecord, Store, StoreError, Tenure,
 };
+use super::told_epochs::{RefusedBatches, ToldEpochs};
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 
@@ -64,6 +65,7 @@ struct Data {
     applied: u64,
     lease_until: Option<Timestamp>,
     epochs: Vec<EpochRow>,
+    refused: Vec<RefusedBatches>,
 }
 
 /// Database and key.
@@ -81,6 +83,7 @@ struct Row {
 #[derive(Clone)]
 struct Refused {
     reason: String,
+    batches: Vec<(u64, u64)>,
     written: (u64, u64),
 }
 
@@ -201,6 +204,7 @@ impl Data {
             Ok(data_set) => data_set.unwrap_or(Id([7; 16])),
             Err(refusal) => return refusal,
         };
+        self.keep_refused();
         if let Some(row) = self.epochs.last_mut() {
             row.last_seq = Some(self.applied);
         }
@@ -246,7 +250,12 @@ impl Data {
             let place = (*database, key.clone());
             if refused_keys.contains(key) {
                 let reason = "the key is scripted to be refused".to_owned();
-                self.rejected.insert(place, Refused { reason: reason.clone(), written });
+                let before = self.rejected.get(&place).filter(|before| {
+                    before.written.0 == batch.epoch && !self.is_over(&place, before.written)
+                });
+                let mut batches = before.map_or_else(Vec::new, |before| before.batches.clone());
+                batches.push((batch.first_seq, batch.seq));
+                self.rejected.insert(place, Refused { reason: reason.clone(), batches, written });
                 rejected.push(RejectedRecord { database: *database, key: key.clone(), reason });
             } else if self.rows.get(&place).is_some_and(|row| row.written >= written) {
                 return Err(overtaken(batch, 1));
@@ -255,6 +264,26 @@ impl Data {
             }
         }
         Ok(Applied::Whole { rejected })
+    }
+
+    /// Whether what was refused of a key then was taken since, or has ended with its database.
+    fn is_over(&self, place: &Place, refused: (u64, u64)) -> bool {
+        self.rows.get(place).is_some_and(|row| row.written > refused)
+            || self.flushed.get(&place.0).is_some_and(|flushed| *flushed > refused)
+    }
+
+    /// Notes which batches of the epoch that ends lack rows for good.
+    fn keep_refused(&mut self) {
+        let epoch = self.epoch();
+        let lacking = self
+            .rejected
+            .iter()
+            .filter(|(place, refused)| refused.written.0 == epoch && !self.is_over(place, refused.written));
+        let mut batches: Vec<_> = lacking
+            .flat_map(|(_, refused)| &refused.batches)
+            .map(|&(first_seq, last_seq)| RefusedBatches { epoch, first_seq, last_seq })
+            .collect();
+        self.refused.append(&mut batches);
     }
 
     /// What was refused from the batch's first number on, and not taken since.
@@ -372,9 +401,17 @@ impl Store for FakeStore {
         Box::pin(self.write(prune))
     }
 
-    fn epochs(&self) -> Answer<'_, Vec<EpochRow>> {
+    fn epochs(&self) -> Answer<'_, ToldEpochs> {
         let most = usize::try_from(MAX_TOLD_EPOCHS).expect("32 bits fit a usize");
-        Box::pin(async move { Ok(self.read(|data| data.epochs.iter().rev().take(most).copied().collect())) })
+        let told = move |data: &Data| {
+            let mut refused = data.refused.clone();
+            refused.sort_unstable_by_key(|found| {
+                std::cmp::Reverse((found.epoch, found.last_seq, found.first_seq))
+            });
+            refused.dedup();
+            ToldEpochs::of(data.epochs.iter().rev().take(most).copied().collect(), refused)
+        };
+        Box::pin(async move { Ok(self.read(told)) })
     }
 }
 

@@ -44,6 +44,7 @@ pub mod store;
 #[cfg(test)]
 mod strategy;
 mod token;
+mod told_epochs;
 pub mod usage;
 mod verify;
 
@@ -65,5 +66,6 @@ pub use store::{
     RejectedRecord, Store, StoreError, Tenure,
 };
 pub use token::Token;
+pub use told_epochs::{RefusedBatches, ToldEpochs};
 pub use usage::{SlotUsage, usage_of};
 pub use verify::{Difference, VerifyReport};

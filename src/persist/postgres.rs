@@ -23,9 +23,9 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 use super::batch::Batch;
 use super::migrations::{Migration, due};
 use super::store::{
-    Answer, Applied, Claim, Claimed, EpochRow, Fetched, OwnerId, OwnerRow, Page, Pruned, Store, StoreError,
-    Tenure,
+    Answer, Applied, Claim, Claimed, Fetched, OwnerId, OwnerRow, Page, Pruned, Store, StoreError, Tenure,
 };
+use super::told_epochs::ToldEpochs;
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 use error::{unavailable, unclear};
@@ -33,8 +33,14 @@ use held::HeldConnections;
 pub use options::PostgresOptions;
 
 /// Every change of the schema, in order.
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "truth", sql: include_str!("../../migrations/postgres/0001_truth.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "truth", sql: include_str!("../../migrations/postgres/0001_truth.sql") },
+    Migration {
+        version: 2,
+        name: "refused_batches",
+        sql: include_str!("../../migrations/postgres/0002_refused_batches.sql"),
+    },
+];
 
 /// Starts of several servers migrate one after the other. The lock ends with its transaction, so PgBouncer may be between; the number
 /// is made of the letters `quotad`, and a lock for each database is enough.
@@ -245,8 +251,8 @@ impl Store for PostgresStore {
         within(LONG_CALL_TIMEOUT, self.prune_rows(after, rows, applied, now))
     }
 
-    fn epochs(&self) -> Answer<'_, Vec<EpochRow>> {
-        within(CALL_TIMEOUT, self.epoch_rows())
+    fn epochs(&self) -> Answer<'_, ToldEpochs> {
+        within(CALL_TIMEOUT, self.told_epochs())
     }
 }
 

@@ -27,7 +27,8 @@ use super::recovery::{Loading, Recovery};
 use super::refusals::Refusals;
 use super::signals::Signals;
 use super::start::{StartParts, StartRefused, Started, start};
-use super::store::{EpochRow, OwnerId, Store};
+use super::store::{OwnerId, Store};
+use super::told_epochs::ToldEpochs;
 use super::verify::{Verifier, VerifyReport};
 use crate::clock::Clock;
 use crate::engine::{Engine, Gate, MissingKey};
@@ -89,7 +90,7 @@ pub struct Truth {
     door: FetchDoor,
     checks: mpsc::Sender<Check>,
     outbox: OnceLock<Option<Arc<Mutex<Outbox>>>>,
-    epochs: OnceLock<Vec<EpochRow>>,
+    epochs: OnceLock<ToldEpochs>,
     stopping: watch::Sender<Option<Duration>>,
     ended: watch::Sender<Option<Result<(), Arc<str>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -175,10 +176,10 @@ impl Truth {
         if self.engine.queued() > 0 { open } else { open.saturating_sub(1) }
     }
 
-    /// The epochs up to this one, the newest first; none before it began.
+    /// The epochs up to this one; `None` before it began.
     #[must_use]
-    pub fn epochs(&self) -> &[EpochRow] {
-        self.epochs.get().map_or(&[], Vec::as_slice)
+    pub fn epochs(&self) -> Option<&ToldEpochs> {
+        self.epochs.get()
     }
 
     /// How large the outbox is; `None`: there is none.
@@ -306,7 +307,7 @@ impl Running {
         let Started { epoch, claim, outbox, directory } = start(start_parts).await?;
         let epochs = store.epochs().await.unwrap_or_else(|error| {
             tracing::warn!("earlier epochs are not known, so QUOTA.SYNC cannot tell of them: {error}");
-            Vec::new()
+            ToldEpochs::default()
         });
         // Each is set once: a service begins once.
         let _ = truth.epochs.set(epochs);

@@ -21,16 +21,22 @@ use sqlx::{Sqlite, Transaction};
 use super::batch::Batch;
 use super::migrations::{Migration, due};
 use super::store::{
-    Answer, Applied, Claim, Claimed, EpochRow, Fetched, OwnerId, OwnerRow, Page, Pruned, Store, StoreError,
-    Tenure,
+    Answer, Applied, Claim, Claimed, Fetched, OwnerId, OwnerRow, Page, Pruned, Store, StoreError, Tenure,
 };
+use super::told_epochs::ToldEpochs;
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 use error::{unavailable, unclear};
 
 /// Every change of the schema, in order.
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "truth", sql: include_str!("../../migrations/sqlite/0001_truth.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "truth", sql: include_str!("../../migrations/sqlite/0001_truth.sql") },
+    Migration {
+        version: 2,
+        name: "refused_batches",
+        sql: include_str!("../../migrations/sqlite/0002_refused_batches.sql"),
+    },
+];
 
 /// How long a statement waits for another process that writes, for instance somebody's sqlite3 shell; then the flush is tried again.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -201,8 +207,8 @@ impl Store for SqliteStore {
         Box::pin(self.prune_rows(after, rows, applied, now))
     }
 
-    fn epochs(&self) -> Answer<'_, Vec<EpochRow>> {
-        Box::pin(self.epoch_rows())
+    fn epochs(&self) -> Answer<'_, ToldEpochs> {
+        Box::pin(self.told_epochs())
     }
 }
 

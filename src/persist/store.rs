@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use super::batch::Batch;
 use super::record::{Record, StoredValue};
+use super::told_epochs::ToldEpochs;
 use crate::clock::Timestamp;
 use crate::engine::{DATABASES, MissingKey};
 
@@ -79,8 +80,9 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Answer<'a, Pruned>;
 
-    /// The newest [`MAX_TOLD_EPOCHS`] epochs, the newest first.
-    fn epochs(&self) -> Answer<'_, Vec<EpochRow>>;
+    /// The newest [`MAX_TOLD_EPOCHS`] epochs, the newest first, and what was refused in those that are over. A claim that begins an epoch
+    /// notes, of the one before, the batches with rows that were refused and not taken since.
+    fn epochs(&self) -> Answer<'_, ToldEpochs>;
 }
 
 /// 128 bits that nobody else has.

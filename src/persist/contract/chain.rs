@@ -90,7 +90,7 @@ pub(in crate::persist) async fn a_retry_tells_what_was_refused(harness: &impl Ha
     assert_eq!(again(&batch(next, 7, Vec::new())).await, []);
 }
 
-fn keys(rejected: &[RejectedRecord]) -> Vec<&str> {
+pub(super) fn keys(rejected: &[RejectedRecord]) -> Vec<&str> {
     rejected.iter().map(|record| std::str::from_utf8(&record.key).unwrap()).collect()
 }
 

@@ -57,7 +57,7 @@ impl Fixture {
 
     async fn migrated() -> Self {
         let fixture = Self::empty().await;
-        assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth"]);
+        assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth", "0002 refused_batches"]);
         fixture
     }
 
@@ -117,10 +117,10 @@ contract::suite!(Fixture::migrated());
 async fn a_dry_run_changes_nothing() {
     let fixture = Fixture::empty().await;
     for _ in 0..2 {
-        assert_eq!(fixture.store.migrate(true).await.unwrap(), ["0001 truth"]);
+        assert_eq!(fixture.store.migrate(true).await.unwrap(), ["0001 truth", "0002 refused_batches"]);
     }
     assert!(matches!(fixture.store.owner().await, Err(StoreError::Denied(_))));
-    assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth"]);
+    assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth", "0002 refused_batches"]);
     assert_eq!(fixture.store.migrate(true).await, Ok(Vec::new()));
 }
 
@@ -129,23 +129,31 @@ async fn starts_at_once_migrate_once() {
     let fixture = Fixture::empty().await;
     let other = Fixture::open(&fixture.schema);
     let (one, two) = tokio::join!(fixture.store.migrate(false), other.migrate(false));
-    assert_eq!(one.unwrap().len() + two.unwrap().len(), 1);
+    assert_eq!(one.unwrap().len() + two.unwrap().len(), 2);
 }
 
 #[tokio::test]
 async fn another_schema_is_refused() {
     let fixture = Fixture::migrated().await;
-    fixture.run("INSERT INTO quotad_migrations VALUES (2, 'later', 'x', now())".to_owned()).await;
+    fixture.run("INSERT INTO quotad_migrations VALUES (3, 'later', 'x', now())".to_owned()).await;
     let newer = fixture.store.migrate(false).await.unwrap_err().to_string();
-    assert!(newer.contains("its schema has version 2, this quotad knows versions up to 1"), "{newer}");
+    assert!(newer.contains("its schema has version 3, this quotad knows versions up to 2"), "{newer}");
     fixture
         .run(
-            "DELETE FROM quotad_migrations WHERE version = 2; UPDATE quotad_migrations SET checksum = 'x'"
+            "DELETE FROM quotad_migrations WHERE version = 3; UPDATE quotad_migrations SET checksum = 'x'"
                 .to_owned(),
         )
         .await;
     let drift = fixture.store.migrate(false).await.unwrap_err().to_string();
     assert!(drift.contains("another migration 1"), "{drift}");
+}
+
+#[tokio::test]
+async fn refusals_from_before_they_were_kept_count() {
+    let fixture = Fixture::migrated().await;
+    let undo = "DROP TABLE refused_batches; ALTER TABLE rejected DROP COLUMN batches;
+        DELETE FROM quotad_migrations WHERE version = 2";
+    contract::refusals_are_kept_by_a_migration(&fixture, fixture.run(undo.to_owned())).await;
 }
 
 #[tokio::test]

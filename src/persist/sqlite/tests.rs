@@ -20,7 +20,7 @@ impl Fixture {
 
     async fn migrated() -> Self {
         let fixture = Self::empty().await;
-        assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth"]);
+        assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth", "0002 refused_batches"]);
         fixture
     }
 
@@ -89,10 +89,10 @@ async fn the_file_is_its_owners_and_keeps_what_was_applied() {
 async fn a_dry_run_changes_nothing() {
     let fixture = Fixture::empty().await;
     for _ in 0..2 {
-        assert_eq!(fixture.store.migrate(true).await.unwrap(), ["0001 truth"]);
+        assert_eq!(fixture.store.migrate(true).await.unwrap(), ["0001 truth", "0002 refused_batches"]);
     }
     assert!(matches!(fixture.store.owner().await, Err(StoreError::Denied(_))));
-    assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth"]);
+    assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth", "0002 refused_batches"]);
     assert_eq!(fixture.store.migrate(true).await, Ok(Vec::new()));
 }
 
@@ -102,9 +102,20 @@ async fn another_schema_is_refused() {
     fixture.run("UPDATE migrations SET checksum = 'other'").await;
     let drift = fixture.store.migrate(false).await.unwrap_err().to_string();
     assert!(drift.contains("another migration 1"), "{drift}");
-    fixture.run("INSERT INTO migrations SELECT 2, name, checksum, 0 FROM migrations").await;
+    fixture.run("INSERT INTO migrations SELECT 3, name, checksum, 0 FROM migrations WHERE version = 1").await;
     fixture.run("DELETE FROM migrations WHERE version = 1").await;
     assert!(fixture.store.migrate(false).await.is_err());
+}
+
+#[tokio::test]
+async fn refusals_from_before_they_were_kept_count() {
+    let fixture = Fixture::migrated().await;
+    let undo = async {
+        fixture.run("DROP TABLE refused_batches").await;
+        fixture.run("ALTER TABLE rejected DROP COLUMN batches").await;
+        fixture.run("DELETE FROM migrations WHERE version = 2").await;
+    };
+    contract::refusals_are_kept_by_a_migration(&fixture, undo).await;
 }
 
 #[tokio::test]
