@@ -13,8 +13,8 @@ use super::claim::{judge, kept_holder};
 use super::record::Record;
 use super::rows::{ScannedRow, page_of};
 use super::store::{
-    Answer, Applied, Claim, Claimed, Epoch, EpochRow, Fetched, FetchedValue, Id, Lease, MAX_TOLD_EPOCHS,
-    OwnerId, OwnerRow, Page, Pruned, RejectedRecord, Store, StoreError, Tenure,
+    Answer, Applied, Claim, Claimed, DataSetId, Epoch, EpochRow, Fetched, FetchedValue, Id, Lease,
+    MAX_TOLD_EPOCHS, OwnerId, OwnerRow, Page, Pruned, RejectedRecord, Store, StoreError, Tenure,
 };
 use super::told_epochs::{RefusedBatches, ToldEpochs};
 use crate::clock::Timestamp;
@@ -323,6 +323,10 @@ fn next_of(rows: &[Found<'_>], all: bool) -> Option<MissingKey> {
 impl Store for FakeStore {
     fn migrate(&self, _dry_run: bool) -> Answer<'_, Vec<String>> {
         Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn data_set(&self) -> Answer<'_, Option<DataSetId>> {
+        Box::pin(async { Ok(self.read(|data| data.data_set)) })
     }
 
     fn owner(&self) -> Answer<'_, OwnerRow> {

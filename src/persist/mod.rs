@@ -48,7 +48,7 @@ mod told_epochs;
 pub mod usage;
 mod verify;
 
-pub use address::TruthAddress;
+pub use address::{TruthAddress, outbox_in};
 pub use batch::{Batch, ClosedPeriod};
 pub use bytes::DecodeError;
 pub use content::{decode, encode};

@@ -23,7 +23,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 use super::batch::Batch;
 use super::migrations::{Migration, due};
 use super::store::{
-    Answer, Applied, Claim, Claimed, Fetched, OwnerId, OwnerRow, Page, Pruned, Store, StoreError, Tenure,
+    Answer, Applied, Claim, Claimed, DataSetId, Fetched, OwnerId, OwnerRow, Page, Pruned, Store, StoreError,
+    Tenure,
 };
 use super::told_epochs::ToldEpochs;
 use crate::clock::Timestamp;
@@ -206,6 +207,10 @@ fn within<'a, T: 'a>(
 impl Store for PostgresStore {
     fn migrate(&self, dry_run: bool) -> Answer<'_, Vec<String>> {
         within(LONG_CALL_TIMEOUT, self.migrations(dry_run))
+    }
+
+    fn data_set(&self) -> Answer<'_, Option<DataSetId>> {
+        within(CALL_TIMEOUT, self.known_data_set())
     }
 
     fn owner(&self) -> Answer<'_, OwnerRow> {

@@ -292,6 +292,7 @@ struct Running {
 impl Running {
     async fn begin(job: Job) -> Result<Self, StartRefused> {
         let Job { parts, directory, truth, requests, checks } = job;
+        parts.address.check(directory.path(), directory.data_set()).await.map_err(StartRefused)?;
         let store = parts.address.open(parts.lease).await?;
         let with_outbox = parts.address.wants_outbox();
         let start_parts = StartParts {

@@ -16,12 +16,13 @@ use std::time::Duration;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction};
 
 use super::batch::Batch;
 use super::migrations::{Migration, due};
 use super::store::{
-    Answer, Applied, Claim, Claimed, Fetched, OwnerId, OwnerRow, Page, Pruned, Store, StoreError, Tenure,
+    Answer, Applied, Claim, Claimed, DataSetId, Fetched, Id, OwnerId, OwnerRow, Page, Pruned, Store,
+    StoreError, Tenure,
 };
 use super::told_epochs::ToldEpochs;
 use crate::clock::Timestamp;
@@ -94,6 +95,15 @@ impl SqliteStore {
         Ok(Self { writer, readers: pool(READERS).connect_lazy_with(options) })
     }
 
+    /// The data that a file is known to hold, without its log, which is not touched; `None` where that cannot be told.
+    pub async fn data_set_in(path: &Path) -> Option<DataSetId> {
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(true);
+        let mut connection = SqliteConnection::connect_with(&options).await.ok()?;
+        let data_set: Option<Option<String>> =
+            sqlx::query_scalar("SELECT data_set FROM owner").fetch_optional(&mut connection).await.ok()?;
+        Id::parse(&data_set.flatten()?)
+    }
+
     /// What is due where there is no file yet.
     #[must_use]
     pub fn all_migrations() -> Vec<String> {
@@ -155,6 +165,10 @@ fn of_file(path: &Path, error: StoreError) -> StoreError {
 impl Store for SqliteStore {
     fn migrate(&self, dry_run: bool) -> Answer<'_, Vec<String>> {
         Box::pin(self.migrations(dry_run))
+    }
+
+    fn data_set(&self) -> Answer<'_, Option<DataSetId>> {
+        Box::pin(self.known_data_set())
     }
 
     fn owner(&self) -> Answer<'_, OwnerRow> {

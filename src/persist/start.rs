@@ -70,9 +70,9 @@ impl From<StoreError> for StartRefused {
 /// # Errors
 /// [`StartRefused`] with what to do about it.
 pub async fn start(mut parts: StartParts) -> Result<Started, StartRefused> {
+    refuse_another_data_set(&parts).await?;
     migrate(&parts).await?;
     let row = patiently(&parts, || parts.store.owner()).await?;
-    refuse_another_data_set(&parts, &row)?;
     refuse_copy(&parts, &row)?;
     apply_outboxes(&parts, &row).await?;
     let claim = claim(&parts, &row);
@@ -142,14 +142,14 @@ fn claim(parts: &StartParts, row: &OwnerRow) -> Claim {
     }
 }
 
-/// An empty database in place of the one with the data would begin every quota afresh.
-fn refuse_another_data_set(parts: &StartParts, row: &OwnerRow) -> Result<(), StartRefused> {
-    match parts.directory.data_set() {
-        Some(own) if row.data_set != Some(own) => {
-            Err(StartRefused(wrong_data_set(parts.directory.path(), own, row.data_set)))
-        }
-        _ => Ok(()),
+/// An empty database in place of the one with the data would begin every quota afresh. It is left as it is: nothing is migrated before this.
+async fn refuse_another_data_set(parts: &StartParts) -> Result<(), StartRefused> {
+    let Some(own) = parts.directory.data_set() else { return Ok(()) };
+    let found = patiently(parts, || parts.store.data_set()).await?;
+    if found == Some(own) {
+        return Ok(());
     }
+    Err(StartRefused(wrong_data_set(parts.directory.path(), own, found)))
 }
 
 /// Whoever runs in the directory that this one was copied from would lose the truth to it without a word.
@@ -167,7 +167,7 @@ fn refuse_copy(parts: &StartParts, row: &OwnerRow) -> Result<(), StartRefused> {
     )))
 }
 
-fn wrong_data_set(path: &Path, own: DataSetId, found: Option<DataSetId>) -> String {
+pub(super) fn wrong_data_set(path: &Path, own: DataSetId, found: Option<DataSetId>) -> String {
     let found = found.map_or_else(
         || "is empty: it is new, or was emptied".to_owned(),
         |found| format!("holds the data set {found}"),

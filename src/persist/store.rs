@@ -38,6 +38,9 @@ pub trait Store: Send + Sync {
     /// built in.
     fn migrate(&self, dry_run: bool) -> Answer<'_, Vec<String>>;
 
+    /// Which data it holds, also before [`migrate`](Self::migrate): `None` where it has no schema yet, or none was taken.
+    fn data_set(&self) -> Answer<'_, Option<DataSetId>>;
+
     /// Who owns the truth.
     fn owner(&self) -> Answer<'_, OwnerRow>;
 

@@ -75,6 +75,7 @@ pub(in crate::persist) async fn another_data_set_is_refused(harness: &impl Harne
     let store = harness.store();
     let mine = Claim { data_set: Some(Id([9; 16])), ..claim(OWNER) };
     // A truth that was emptied by accident is not begun anew.
+    assert_eq!(store.data_set().await, Ok(None));
     assert_eq!(store.begin_epoch(&mine).await, Ok(Claimed::WrongDataSet { found: None }));
     assert_eq!(store.owner().await.unwrap().data_set, None);
     let first = epoch_of(store, &claim(OWNER)).await;
@@ -82,6 +83,7 @@ pub(in crate::persist) async fn another_data_set_is_refused(harness: &impl Harne
     assert_eq!(store.begin_epoch(&mine).await, Ok(Claimed::WrongDataSet { found }));
     let known = Claim { data_set: found, ..claim(OWNER) };
     assert_eq!(epoch_of(store, &known).await.data_set, first.data_set);
+    assert_eq!(store.data_set().await, Ok(found));
     assert_eq!(store.owner().await.unwrap().data_set, found);
 }
 

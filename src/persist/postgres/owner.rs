@@ -10,7 +10,8 @@ use crate::clock::Timestamp;
 use crate::persist::claim::{judge, kept_holder};
 use crate::persist::rows::{signed, unsigned};
 use crate::persist::store::{
-    Claim, Claimed, Epoch, EpochRow, Id, Lease, MAX_TOLD_EPOCHS, OwnerId, OwnerRow, StoreError, Tenure,
+    Claim, Claimed, DataSetId, Epoch, EpochRow, Id, Lease, MAX_TOLD_EPOCHS, OwnerId, OwnerRow, StoreError,
+    Tenure,
 };
 use crate::persist::told_epochs::{
     MAX_TOLD_REFUSALS, MOST_KEPT_REFUSALS, RefusedBatches, ToldEpochs, kept_refusals,
@@ -101,6 +102,16 @@ fn millis(lease: Duration) -> i64 {
 }
 
 impl PostgresStore {
+    pub(super) async fn known_data_set(&self) -> Result<Option<DataSetId>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let there =
+            sqlx::query_scalar("SELECT to_regclass('quotad_migrations') IS NOT NULL").persistent(false);
+        let there: bool = there.fetch_one(&mut *transaction).await.map_err(unavailable)?;
+        let data_set = if there { read_owner(&mut transaction).await?.data_set } else { None };
+        transaction.rollback().await.map_err(unavailable)?;
+        Ok(data_set)
+    }
+
     pub(super) async fn owner_row(&self) -> Result<OwnerRow, StoreError> {
         let mut transaction = self.begin().await?;
         let row = read_owner(&mut transaction).await?;

@@ -10,7 +10,8 @@ use crate::clock::Timestamp;
 use crate::persist::claim::{judge, kept_holder};
 use crate::persist::rows::{signed, unsigned};
 use crate::persist::store::{
-    Claim, Claimed, Epoch, EpochRow, Id, Lease, MAX_TOLD_EPOCHS, OwnerId, OwnerRow, StoreError, Tenure,
+    Claim, Claimed, DataSetId, Epoch, EpochRow, Id, Lease, MAX_TOLD_EPOCHS, OwnerId, OwnerRow, StoreError,
+    Tenure,
 };
 use crate::persist::told_epochs::{
     MAX_TOLD_REFUSALS, MOST_KEPT_REFUSALS, RefusedBatches, ToldEpochs, kept_refusals,
@@ -88,6 +89,12 @@ fn millis(lease: Duration) -> i64 {
 }
 
 impl SqliteStore {
+    pub(super) async fn known_data_set(&self) -> Result<Option<DataSetId>, StoreError> {
+        let there = sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE name = 'migrations'");
+        let there: i64 = there.fetch_one(&self.readers).await.map_err(unavailable)?;
+        if there == 0 { Ok(None) } else { Ok(self.owner_row().await?.data_set) }
+    }
+
     pub(super) async fn owner_row(&self) -> Result<OwnerRow, StoreError> {
         read_owner(&self.readers).await
     }

@@ -92,6 +92,7 @@ async fn a_dry_run_changes_nothing() {
         assert_eq!(fixture.store.migrate(true).await.unwrap(), ["0001 truth", "0002 refused_batches"]);
     }
     assert!(matches!(fixture.store.owner().await, Err(StoreError::Denied(_))));
+    assert_eq!(fixture.store.data_set().await, Ok(None));
     assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth", "0002 refused_batches"]);
     assert_eq!(fixture.store.migrate(true).await, Ok(Vec::new()));
 }

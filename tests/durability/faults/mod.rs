@@ -50,6 +50,7 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "SIGSTOP past the lease", run: ownership::stopped_past_lease },
     Fault { name: "SIGSTOP past the lease, mid-flush", run: ownership::stopped_mid_flush },
     Fault { name: "the database emptied", run: start::emptied },
+    Fault { name: "a truth that is not the directory's", run: start::misplaced },
     Fault { name: "SIGTERM while Postgres is down", run: start::terminated_without_truth },
     Fault { name: "the clock an hour back, then a year ahead", run: start::clock_set },
     Fault { name: "kill -9 of quotad around a rollover", run: rollover::killed_around },
