@@ -207,17 +207,35 @@ async fn apply_outboxes(parts: &StartParts, row: &OwnerRow) -> Result<(), StartR
             retake(parts, row.epoch, name.epoch).await?;
             apply_outbox(parts, name).await?;
         } else {
+            let was_applied = was_applied(parts, row, name).await;
             let aside =
                 Outbox::set_aside(directory, name).map_err(|error| StartRefused(error.to_string()))?;
-            tracing::error!(
-                outbox = %aside.display(),
-                epoch = name.epoch,
-                truth_epoch = row.epoch,
-                "an outbox of another epoch or owner was set aside: its batches do not continue what the truth holds now"
-            );
+            let (outbox, epoch) = (aside.display(), name.epoch);
+            if was_applied {
+                tracing::info!(%outbox, epoch, "an outbox of an earlier epoch was set aside: the truth has all of its batches");
+            } else {
+                tracing::error!(
+                    %outbox,
+                    epoch,
+                    truth_epoch = row.epoch,
+                    "an outbox of another epoch or owner was set aside: its batches do not continue what the truth holds now"
+                );
+            }
         }
     }
     Ok(())
+}
+
+/// Whether the truth has had every batch of an outbox before its epoch ended.
+async fn was_applied(parts: &StartParts, row: &OwnerRow, name: Name) -> bool {
+    if row.data_set != Some(name.data_set) {
+        return false;
+    }
+    let Ok(epochs) = parts.store.epochs().await else { return false };
+    let Some(ended) = epochs.epoch(name.epoch).and_then(|epoch| epoch.last_seq) else { return false };
+    // Opening cuts at most the end of a batch that was never acknowledged.
+    let Ok((outbox, _)) = Outbox::open(&parts.directory, name, Limits::default()) else { return false };
+    outbox.last_seq().is_none_or(|last| last <= ended)
 }
 
 /// Where the truth has lost the outbox's epoch (a replica without it was promoted), takes epochs until it stands there again.
@@ -323,3 +341,6 @@ fn next_merged(outbox: &Outbox, read: u64) -> Result<Option<Batch>, outbox::Outb
     }
     Ok(Batch::merge_all(taken))
 }
+
+#[cfg(test)]
+mod tests;
