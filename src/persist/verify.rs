@@ -83,8 +83,8 @@ impl Verifier {
     /// Compares every key that is in memory, and looks for keys of the truth that memory takes for absent.
     ///
     /// # Errors
-    /// When the truth does not answer.
-    pub async fn verify_all(&self) -> Result<VerifyReport, StoreError> {
+    /// A text for people, when the truth does not answer.
+    pub async fn verify_all(&self) -> Result<VerifyReport, String> {
         let mut report = VerifyReport::default();
         for database in databases() {
             let mut cursor = Some(Cursor::default());
@@ -106,8 +106,8 @@ impl Verifier {
     /// Compares some keys that `random` chooses.
     ///
     /// # Errors
-    /// When the truth does not answer.
-    pub async fn verify_sample(&self, random: u64) -> Result<VerifyReport, StoreError> {
+    /// A text for people, when the truth does not answer.
+    pub async fn verify_sample(&self, random: u64) -> Result<VerifyReport, String> {
         let mut report = VerifyReport::default();
         for database in databases().filter(|&database| !self.engine.is_empty(database)) {
             let (held, _) = self.page(database, Cursor::at_random(random));
@@ -139,7 +139,7 @@ impl Verifier {
         found.ok()
     }
 
-    async fn compare(&self, mut held: Vec<Held>, report: &mut VerifyReport) -> Result<(), StoreError> {
+    async fn compare(&self, mut held: Vec<Held>, report: &mut VerifyReport) -> Result<(), String> {
         report.compared += count(held.len());
         self.stats.verified_keys.add(count(held.len()));
         for _ in 0..ROUNDS {
@@ -149,9 +149,9 @@ impl Verifier {
             self.flush().await?;
             let keys: Vec<MissingKey> = held.iter().map(|(key, _)| key.clone()).collect();
             let known = self.progress.applied();
-            let fetched = self.store.fetch(&keys, self.clock.now()).await?;
+            let fetched = self.store.fetch(&keys, self.clock.now()).await.map_err(told)?;
             if fetched.applied < known {
-                return Err(StoreError::Unavailable("it has lost batches that it had committed".to_owned()));
+                return Err("the truth has lost batches that it had committed".to_owned());
             }
             let now = self.clock.now();
             let mut changed = Vec::new();
@@ -179,8 +179,8 @@ impl Verifier {
         &self,
         after: Option<MissingKey>,
         report: &mut VerifyReport,
-    ) -> Result<Option<MissingKey>, StoreError> {
-        let page = self.store.scan(after.as_ref(), ROWS_AT_ONCE, self.clock.now()).await?;
+    ) -> Result<Option<MissingKey>, String> {
+        let page = self.store.scan(after.as_ref(), ROWS_AT_ONCE, self.clock.now()).await.map_err(told)?;
         let now = self.clock.now();
         let damaged = page.damaged.iter().filter_map(DamagedRow::place);
         let keys =
@@ -191,7 +191,7 @@ impl Verifier {
     }
 
     /// Waits until the truth has all that was changed before.
-    async fn flush(&self) -> Result<(), StoreError> {
+    async fn flush(&self) -> Result<(), String> {
         let seq = self.changed_before();
         let stopwatch = Stopwatch::start();
         while self.progress.applied() < seq {
@@ -200,13 +200,11 @@ impl Verifier {
                 break;
             }
             if let Some(reason) = self.stats.trouble.load_full() {
-                return Err(StoreError::Unavailable(format!("the truth takes no changes: {reason}")));
+                return Err(format!("the truth takes no changes: {reason}"));
             }
             if u128::from(stopwatch.nanos()) >= FLUSH_TIMEOUT.as_nanos() {
                 let seconds = FLUSH_TIMEOUT.as_secs();
-                return Err(StoreError::Unavailable(format!(
-                    "the truth has not taken what was changed within {seconds} s"
-                )));
+                return Err(format!("the truth has not taken what was changed within {seconds} s"));
             }
         }
         Ok(())
@@ -244,3 +242,11 @@ fn databases() -> impl Iterator<Item = u8> {
 fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+fn told(error: StoreError) -> String {
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests;
