@@ -49,6 +49,8 @@ struct Inner {
     before: VecDeque<Data>,
     faults: VecDeque<Fault>,
     refused_keys: Vec<Box<[u8]>>,
+    /// Gone behind the next fetch.
+    fleeting_keys: Vec<Box<[u8]>>,
 }
 
 #[derive(Clone, Default)]
@@ -109,6 +111,11 @@ impl FakeStore {
         if let Some(row) = self.inner.lock().data.rows.get_mut(&(0, key.into())) {
             row.value = Err("the row is scripted to be damaged".to_owned());
         }
+    }
+
+    /// Behind the next fetch the row of this key, in database 0, is gone.
+    pub fn forget_after_fetch(&self, key: &[u8]) {
+        self.inner.lock().fleeting_keys.push(key.into());
     }
 
     /// Takes the last `count` commits back, as a replica without them does that is promoted. No more than 64 are kept.
@@ -355,11 +362,16 @@ impl Store for FakeStore {
                 let row = data.rows.get(&(key.database, key.key.clone()));
                 row.filter(|row| data.lives(key.database, row, now)).map_or(Ok(None), |row| row.value.clone())
             };
-            Ok(self.read(|data| Fetched {
+            let fetched = self.read(|data| Fetched {
                 epoch: data.epoch(),
                 applied: data.applied,
                 values: keys.iter().map(|key| fetch(data, key)).collect(),
-            }))
+            });
+            let inner = &mut *self.inner.lock();
+            for key in inner.fleeting_keys.drain(..) {
+                inner.data.rows.remove(&(0, key));
+            }
+            Ok(fetched)
         })
     }
 

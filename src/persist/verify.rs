@@ -1,7 +1,8 @@
 //! Compares memory with the truth.
 //!
 //! Both change while they are compared, so a key counts as different only if memory held one value from before a flush until after
-//! the truth was asked, and the truth, which has that flush, holds another.
+//! the truth was asked, and the truth, which has that flush, holds another; and that twice, since memory may have had what the truth has for a
+//! moment between.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +77,15 @@ pub struct Difference {
     pub truth: String,
 }
 
+/// What was found of a key that is compared.
+#[derive(Clone, Copy)]
+enum Looks {
+    /// Nothing yet, or that it changes.
+    First,
+    /// That it differs.
+    Differed,
+}
+
 /// A key with what memory holds; `None`: it is known to be absent.
 type Held = (MissingKey, Option<StoredValue>);
 
@@ -139,7 +149,8 @@ impl Verifier {
         found.ok()
     }
 
-    async fn compare(&self, mut held: Vec<Held>, report: &mut VerifyReport) -> Result<(), String> {
+    async fn compare(&self, held: Vec<Held>, report: &mut VerifyReport) -> Result<(), String> {
+        let mut held: Vec<_> = held.into_iter().map(|held| (held, Looks::First)).collect();
         report.compared += count(held.len());
         self.stats.verified_keys.add(count(held.len()));
         for _ in 0..ROUNDS {
@@ -147,7 +158,7 @@ impl Verifier {
                 return Ok(());
             }
             self.flush().await?;
-            let keys: Vec<MissingKey> = held.iter().map(|(key, _)| key.clone()).collect();
+            let keys: Vec<MissingKey> = held.iter().map(|((key, _), _)| key.clone()).collect();
             let known = self.progress.applied();
             let fetched = self.store.fetch(&keys, self.clock.now()).await.map_err(told)?;
             if fetched.applied < known {
@@ -155,17 +166,18 @@ impl Verifier {
             }
             let now = self.clock.now();
             let mut changed = Vec::new();
-            for ((key, before), truth) in held.into_iter().zip(fetched.values) {
+            for (((key, before), looks), truth) in held.into_iter().zip(fetched.values) {
                 if truth.as_ref() == Ok(&before) {
                     continue;
                 }
                 match self.look(&key, now) {
                     // It left memory, so the truth is all there is of it.
                     None => {}
-                    Some(after) if after == before => {
-                        self.note_difference(key, (after.as_ref(), &truth), now, report);
-                    }
-                    Some(after) => changed.push((key, after)),
+                    Some(after) if after != before => changed.push(((key, after), Looks::First)),
+                    Some(after) => match looks {
+                        Looks::First => changed.push(((key, after), Looks::Differed)),
+                        Looks::Differed => self.note_difference(key, (after.as_ref(), &truth), now, report),
+                    },
                 }
             }
             held = changed;

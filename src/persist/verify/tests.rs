@@ -47,3 +47,13 @@ async fn a_key_that_differs_whenever_it_is_looked_at_is_told_once() {
     assert_eq!((&*told.key, &*told.memory, &*told.truth), (&b"a"[..], "nothing", "integer 1"));
     assert_eq!(verifier.stats.differing_keys.value(), 1);
 }
+
+/// Absent, present and absent again: memory is the same before and after, and the truth was asked between.
+#[tokio::test]
+async fn a_key_that_was_there_for_a_moment_is_no_difference() {
+    let (store, verifier) = verifier().await;
+    store.forget_after_fetch(b"a");
+    let report = verifier.verify_all().await.unwrap();
+    assert_eq!((report.compared, report.unsettled, report.differing), (1, 0, 0));
+    assert_eq!(verifier.stats.differing_keys.value(), 0);
+}
