@@ -2,16 +2,19 @@
 
 use std::future::ready;
 
-use crate::dispatch::ports::{Copies, Durability, Fetch, Figure, NO_TRUTH, Pending, Synced, Verified};
+use crate::dispatch::ports::{
+    Copies, Durability, Fetch, FetchError, Figure, NO_TRUTH, Pending, Synced, Verified,
+};
 use crate::engine::Missing;
 
 /// A server whose memory is all there is.
 pub struct NoTruth;
 
 impl Fetch for NoTruth {
-    fn fetch(&self, _missing: Missing) -> Pending<Result<(), String>> {
+    fn fetch(&self, _needed: Missing, _ahead: Missing) -> Pending<Result<(), FetchError>> {
         // An engine that knows all its keys never asks.
-        Box::pin(ready(Err("ERR keys are missing, and there is no truth to fetch them from".to_owned())))
+        let error = "ERR keys are missing, and there is no truth to fetch them from".to_owned();
+        Box::pin(ready(Err(FetchError::Away(error))))
     }
 }
 

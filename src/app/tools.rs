@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::truth::address;
 use crate::config::{Config, ListenAddress, TruthSetting};
-use crate::persist::outbox;
+use crate::persist::outbox_in;
 use crate::resp::write_request;
 
 /// How long to wait for a server that does not accept the connection.
@@ -62,9 +62,7 @@ fn check_owner(config: &Config) -> Result<(), String> {
     if config.truth != TruthSetting::Sqlite(None) {
         return Ok(());
     }
-    let Ok(files) = std::fs::read_dir(&config.data_dir) else { return Ok(()) };
-    let mut names = files.flatten().map(|file| file.file_name().to_string_lossy().into_owned());
-    match names.find(|name| outbox::Name::parse(name).is_some()) {
+    match outbox_in(&config.data_dir) {
         None => Ok(()),
         Some(outbox) => Err(format!(
             "the data directory {} belongs to a server on Postgres, whose {outbox} is in it: name that truth with --truth postgres://..., \

@@ -109,6 +109,11 @@ fn reading(truth: &Truth) -> Vec<Figure> {
         counter("pruned_rows", "Rows of dead keys deleted from the truth.", stats.pruned_rows.value()),
         counter("verified_keys", "Keys compared with the truth.", stats.verified_keys.value()),
         counter("differing_keys", "Those that differed.", stats.differing_keys.value()),
+        gauge(
+            "truth_damaged_rows",
+            "Rows of the truth that could not be read when they were last looked at.",
+            stats.damages.count(),
+        ),
         gauge("truth_total_keys", "Keys in the truth at the start.", loading.total.value()),
         gauge("truth_seen_keys", "Those of them that were looked at since.", loading.seen.value()),
     ]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::truth_figures::figures;
 use crate::clock::Clock;
-use crate::dispatch::ports::{Copies, Durability, Fetch, Figure, Pending, Synced, Verified};
+use crate::dispatch::ports::{Copies, Durability, Fetch, FetchError, Figure, Pending, Synced, Verified};
 use crate::engine::{Engine, Missing};
-use crate::persist::{EpochRow, Token, Truth, VerifyReport};
+use crate::persist::{self, Token, ToldEpochs, Truth, VerifyReport};
 
 /// A truth behind the ports.
 pub struct TruthPorts {
@@ -45,8 +45,15 @@ async fn within(timeout_ms: u64, wait: impl Future<Output = ()>) -> bool {
 }
 
 impl Fetch for TruthPorts {
-    fn fetch(&self, missing: Missing) -> Pending<Result<(), String>> {
-        Box::pin(self.truth.fetch(missing.0))
+    fn fetch(&self, needed: Missing, ahead: Missing) -> Pending<Result<(), FetchError>> {
+        let count = needed.0.len();
+        let fetching = self.truth.fetch([needed.0, ahead.0].concat(), count);
+        Box::pin(async move {
+            fetching.await.map_err(|error| match error {
+                persist::FetchError::Away(text) => FetchError::Away(text),
+                persist::FetchError::Damaged(text) => FetchError::Damaged(text),
+            })
+        })
     }
 }
 
@@ -125,7 +132,8 @@ impl Durability for TruthPorts {
         Box::pin(async move {
             let progress = &truth.progress;
             if epoch != progress.epoch() {
-                return earlier(truth.epochs(), epoch, seq);
+                let unknown = ToldEpochs::default();
+                return earlier(truth.epochs().unwrap_or(&unknown), epoch, seq);
             }
             if seq > progress.open() {
                 return Err(format!("{token} is no seq of this server's"));
@@ -158,31 +166,39 @@ impl Durability for TruthPorts {
 }
 
 /// What became of a batch of an epoch before this one.
-fn earlier(epochs: &[EpochRow], epoch: u64, seq: u64) -> Result<Synced, String> {
-    let Some(row) = epochs.iter().find(|row| row.epoch == epoch) else {
+fn earlier(epochs: &ToldEpochs, epoch: u64, seq: u64) -> Result<Synced, String> {
+    let Some(row) = epochs.epoch(epoch) else {
         return Err(format!("nothing is known of epoch {epoch}"));
     };
     let is_there = row.last_seq.is_some_and(|last| seq <= last);
-    Ok(if is_there { Synced::Durable } else { Synced::Lost })
+    Ok(match is_there {
+        true if epochs.has_refused(epoch, seq) => Synced::Refused,
+        true => Synced::Durable,
+        false => Synced::Lost,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
+    use crate::persist::{EpochRow, RefusedBatches};
 
     #[test]
-    fn batches_of_earlier_epochs_are_durable_or_lost() {
+    fn batches_of_earlier_epochs_are_durable_refused_or_lost() {
         let row = |epoch, first_seq, last_seq| EpochRow {
             epoch,
             started_at: Timestamp::EPOCH,
             first_seq,
             last_seq,
         };
-        let epochs = [row(3, 21, None), row(2, 11, Some(20)), row(1, 1, Some(10))];
+        let rows = vec![row(3, 21, None), row(2, 11, Some(20)), row(1, 1, Some(10))];
+        let refused = vec![RefusedBatches { epoch: 2, first_seq: 0, last_seq: 13 }];
+        let epochs = ToldEpochs { rows, refused };
         assert_eq!(earlier(&epochs, 2, 20), Ok(Synced::Durable));
         assert_eq!(earlier(&epochs, 2, 21), Ok(Synced::Lost));
         assert_eq!(earlier(&epochs, 1, 10), Ok(Synced::Durable));
+        assert_eq!([13, 14].map(|seq| earlier(&epochs, 2, seq)), [Ok(Synced::Refused), Ok(Synced::Durable)]);
         assert!(earlier(&epochs, 9, 1).is_err());
     }
 }

@@ -95,10 +95,18 @@ pub trait Lifecycle: Send + Sync {
 
 /// Brings keys from the truth into memory.
 pub trait Fetch: Send + Sync {
-    /// Fills the engine with these keys, or with the knowledge that there are none.
-    ///
-    /// Ends with an error text when the truth does not answer in time.
-    fn fetch(&self, missing: Missing) -> Pending<Result<(), String>>;
+    /// Fills the engine with these keys, or with the knowledge that there are none; and with those that will be needed soon, for which
+    /// no error is told.
+    fn fetch(&self, needed: Missing, ahead: Missing) -> Pending<Result<(), FetchError>>;
+}
+
+/// Why keys were not fetched, as the error reply that says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchError {
+    /// The truth does not answer, so other keys would not come either.
+    Away(String),
+    /// What the truth has of one of them cannot be read.
+    Damaged(String),
 }
 
 /// The error's text of what only a truth could do.

@@ -7,8 +7,7 @@ use parking_lot::Mutex;
 
 use super::execute::Execution;
 use super::ports::{
-    Clients, Copies, Durability, Fetch, Figure, Lifecycle, NO_SNAPSHOTS, NO_TRUTH, Pending, Settings,
-    SlowCommand, SlowLog, Snapshots, Synced, Verified, WrittenSnapshot,
+    Clients, Copies, Durability, Fetch, FetchError, Figure, Lifecycle, NO_SNAPSHOTS, NO_TRUTH, Pending, Settings, SlowCommand, SlowLog, Snapshots, Synced, Verified, WrittenSnapshot,
 };
 use super::{ClientRecord, CommandTable, Executor, Outcome, Ports, Scratch, Session};
 use crate::clock::{Clock, ManualClock, Timestamp};
@@ -153,8 +152,9 @@ impl Lifecycle for Outside {
 }
 
 impl Fetch for Outside {
-    fn fetch(&self, _missing: Missing) -> Pending<Result<(), String>> {
-        Box::pin(std::future::ready(Err("ERR there is no truth to fetch from".to_owned())))
+    fn fetch(&self, _needed: Missing, _ahead: Missing) -> Pending<Result<(), FetchError>> {
+        let error = "ERR there is no truth to fetch from".to_owned();
+        Box::pin(std::future::ready(Err(FetchError::Away(error))))
     }
 }
 

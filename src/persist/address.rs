@@ -1,12 +1,14 @@
 //! Where the truth is, and how it is opened.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::outbox;
 use super::postgres::{PostgresOptions, PostgresStore};
 use super::sqlite::SqliteStore;
-use super::store::{Store, StoreError};
+use super::start::wrong_data_set;
+use super::store::{DataSetId, Store, StoreError};
 
 /// The share of a lease after which Postgres ends a transaction that stands idle: a stopped owner must not hold the owner row against
 /// its successor.
@@ -26,6 +28,49 @@ impl TruthAddress {
     #[must_use]
     pub const fn wants_outbox(&self) -> bool {
         matches!(self, Self::Postgres(_))
+    }
+
+    /// Refuses an SQLite file that is not the one of a data directory which knows its data: before it is opened, which would make a file that
+    /// is missing, and write into another one what the log beside it has.
+    ///
+    /// # Errors
+    /// A text that names both, and what to do.
+    pub async fn check(&self, directory: &Path, known: Option<DataSetId>) -> Result<(), String> {
+        let Self::Sqlite(path) = self else { return Ok(()) };
+        let log = log_beside(path);
+        let is_file = |path: &Path| path.metadata().is_ok_and(|found| found.len() > 0);
+        if is_file(path) {
+            let found = SqliteStore::data_set_in(path).await;
+            return match known {
+                Some(known) if found.is_some_and(|found| found != known) => {
+                    Err(wrong_data_set(directory, known, found))
+                }
+                _ => Ok(()),
+            };
+        }
+        let file = path.display();
+        if let (Some(_), Some(outbox)) = (known, outbox_in(directory)) {
+            return Err(format!(
+                "the data directory {} belongs to a server on Postgres, whose {outbox} is in it, and the SQLite file {file} is not there: \
+                 name that truth with --truth postgres://..., or another directory with --data-dir",
+                directory.display()
+            ));
+        }
+        if let Some(known) = known {
+            return Err(format!(
+                "the data directory {} belongs to the data set {known}, and the SQLite file {file} is not there, or empty: put it back, name \
+                 the truth that holds it with --truth, or give a new truth a data directory of its own with --data-dir",
+                directory.display()
+            ));
+        }
+        if is_file(&log) {
+            return Err(format!(
+                "the SQLite file {file} is not there, or empty, and its log {} is: put the file back, or move the log away; --truth or \
+                 --data-dir name another file",
+                log.display()
+            ));
+        }
+        Ok(())
     }
 
     /// Brings its schema up to date, or only says what would be done; answers the migrations. Within the Tokio runtime.
@@ -55,4 +100,18 @@ impl TruthAddress {
             }
         }
     }
+}
+
+/// What SQLite has written beside the file, and not yet into it.
+fn log_beside(file: &Path) -> PathBuf {
+    let mut log = file.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
+}
+
+/// The name of an outbox in a data directory: only a server on Postgres keeps one, and from its first start on.
+pub fn outbox_in(directory: &Path) -> Option<String> {
+    let files = std::fs::read_dir(directory).ok()?;
+    let mut names = files.flatten().map(|file| file.file_name().to_string_lossy().into_owned());
+    names.find(|name| outbox::Name::parse(name).is_some())
 }

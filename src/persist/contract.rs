@@ -2,13 +2,14 @@
 
 mod chain;
 mod owner;
+mod refused;
 mod restore;
 
 use std::time::Duration;
 
 use super::batch::{Batch, ClosedPeriod};
 use super::record::{Record, StoredValue};
-use super::store::{Applied, Claim, Claimed, Epoch, Id, OwnerId, Page, RejectedRecord, Store};
+use super::store::{Applied, Claim, Claimed, DamagedRow, Epoch, Id, OwnerId, Page, RejectedRecord, Store};
 use crate::clock::Timestamp;
 use crate::engine::value::{Content, Text};
 use crate::engine::{Expiry, MissingKey};
@@ -37,6 +38,9 @@ pub(super) trait Harness {
     /// Lets the truth take rows with this key again.
     async fn accept_key(&self, key: &[u8]);
 
+    /// Makes the row of this key one that cannot be read.
+    async fn damage_key(&self, key: &[u8]);
+
     /// Marks the row of this key as one of batch 1,000,000.
     async fn make_newer(&self, key: &[u8]);
 }
@@ -48,10 +52,11 @@ macro_rules! suite {
             $harness;
             batches_form_a_chain, a_retry_is_harmless, a_retry_tells_what_was_refused, a_merged_batch_continues_where_its_parts_ended, another_epoch_is_fenced, a_second_owner_is_refused,
             a_lease_is_taken_over_by_its_rules, a_release_frees_the_truth, another_data_set_is_refused,
-            epochs_are_told, values_of_every_kind_come_back, a_fetch_tells_how_far_the_truth_is, deleted_keys_are_gone, a_flush_spares_its_own_batch,
+            epochs_are_told, an_ended_epoch_keeps_what_was_refused, values_of_every_kind_come_back, a_fetch_tells_how_far_the_truth_is, deleted_keys_are_gone, a_flush_spares_its_own_batch,
             a_key_of_another_type_stays_one_row, keys_end_when_they_expire, a_refused_row_blocks_nobody,
             keys_of_any_bytes_come_back, a_scan_meets_every_key_once, dead_rows_are_pruned, rows_are_told_by_their_batches,
             what_was_pruned_is_noted, a_restore_fills_an_empty_truth, a_restore_spares_what_is_there,
+            a_damaged_row_is_told_beside_the_others,
             a_newer_row_stops_the_batch, an_unsorted_batch_is_refused, large_batches_are_applied,
         );
     };
@@ -66,6 +71,7 @@ macro_rules! suite {
 }
 pub(super) use chain::*;
 pub(super) use owner::*;
+pub(super) use refused::*;
 pub(super) use restore::*;
 pub(super) use suite;
 
@@ -124,14 +130,23 @@ async fn apply(store: &dyn Store, batch: &Batch) {
     assert_eq!(store.apply(OWNER, batch).await, Ok(WHOLE), "batch {}", batch.seq);
 }
 
+/// The values of keys whose rows can be read.
+pub(super) async fn fetched(
+    store: &dyn Store,
+    keys: &[MissingKey],
+    now: Timestamp,
+) -> Vec<Option<StoredValue>> {
+    let values = store.fetch(keys, now).await.unwrap().values;
+    values.into_iter().collect::<Result<_, _>>().expect("every row can be read")
+}
+
 async fn integers(store: &dyn Store, keys: &[&str]) -> Vec<Option<i64>> {
     let keys: Vec<MissingKey> = keys.iter().map(key).collect();
     let integer = |value: StoredValue| match value.content {
         Content::Integer(integer) => integer,
         other => panic!("{other:?} is no integer"),
     };
-    let found = store.fetch(&keys, NOON).await.unwrap().values;
-    found.into_iter().map(|value| value.map(integer)).collect()
+    fetched(store, &keys, NOON).await.into_iter().map(|value| value.map(integer)).collect()
 }
 
 /// A limit of one line of words, as QUOTA.TAKE takes it.
@@ -173,7 +188,7 @@ pub(super) async fn values_of_every_kind_come_back(harness: &impl Harness) {
     let records = keys.iter().zip(&values).map(|(key, value)| record(key, Some(value.clone())));
     apply(store, &batch(epoch, 1, records.collect())).await;
     let keys: Vec<MissingKey> = keys.iter().map(key).collect();
-    let found = store.fetch(&keys, NOON).await.unwrap().values;
+    let found = fetched(store, &keys, NOON).await;
     assert_eq!(found, values.map(Some));
 }
 
@@ -209,7 +224,7 @@ pub(super) async fn a_flush_spares_its_own_batch(harness: &impl Harness) {
     assert_eq!(integers(store, &["a", "b"]).await, [None, Some(2)]);
     assert_eq!(store.count(NOON).await, Ok(2));
     let elsewhere = MissingKey { database: 1, ..key("a") };
-    assert!(store.fetch(&[elsewhere], NOON).await.unwrap().values[0].is_some());
+    assert!(fetched(store, &[elsewhere], NOON).await[0].is_some());
     apply(store, &batch(epoch, 3, vec![put("a", 3)])).await;
     assert_eq!(integers(store, &["a", "b"]).await, [Some(3), Some(2)]);
     let again = Batch { flushed_databases: vec![0], ..batch(epoch, 4, Vec::new()) };
@@ -224,7 +239,7 @@ pub(super) async fn a_key_of_another_type_stays_one_row(harness: &impl Harness) 
         [value(Content::Integer(1)), used("RATE 10 PER 1s", 3), value(Content::Text(Text::new(b"text")))];
     for (seq, value) in (1..).zip(values) {
         apply(store, &batch(epoch, seq, vec![record("a", Some(value.clone()))])).await;
-        assert_eq!(store.fetch(&[key("a")], NOON).await.unwrap().values, [Some(value)]);
+        assert_eq!(fetched(store, &[key("a")], NOON).await, [Some(value)]);
         assert_eq!(store.count(NOON).await, Ok(1));
     }
 }
@@ -237,7 +252,7 @@ pub(super) async fn keys_end_when_they_expire(harness: &impl Harness) {
     apply(store, &batch(epoch, 1, vec![expiring, put("b", 1)])).await;
     let before = Timestamp::from_micros(NOON.as_micros() - 1);
     for (now, lives) in [(before, true), (NOON, false), (Timestamp::MAX, false)] {
-        assert_eq!(store.fetch(&[key("a")], now).await.unwrap().values[0].is_some(), lives);
+        assert_eq!(fetched(store, &[key("a")], now).await[0].is_some(), lives);
         assert_eq!(store.count(now).await, Ok(1 + u64::from(lives)));
         let page = store.scan(None, 10, now).await.unwrap();
         assert_eq!(page.records.len(), 1 + usize::from(lives));
@@ -297,7 +312,7 @@ pub(super) async fn keys_of_any_bytes_come_back(harness: &impl Harness) {
     let records = keys.iter().enumerate().map(|(at, key)| put(key, number(at)));
     apply(store, &batch(epoch, 1, records.collect())).await;
     let asked: Vec<MissingKey> = keys.iter().map(key).collect();
-    let found = store.fetch(&asked, NOON).await.unwrap().values;
+    let found = fetched(store, &asked, NOON).await;
     let expected = (0..keys.len()).map(|at| Some(value(Content::Integer(number(at)))));
     assert_eq!(found, expected.collect::<Vec<_>>());
     let mut scanned: Vec<Vec<u8>> =
@@ -314,7 +329,7 @@ async fn scan_all(store: &dyn Store, rows: u32) -> Vec<Record> {
     let mut records = Vec::new();
     let mut after: Option<MissingKey> = None;
     loop {
-        let Page { records: more, next } = store.scan(after.as_ref(), rows, NOON).await.unwrap();
+        let Page { records: more, next, .. } = store.scan(after.as_ref(), rows, NOON).await.unwrap();
         records.extend(more);
         match next {
             Some(_) => after = next,
@@ -352,6 +367,46 @@ pub(super) async fn a_scan_meets_every_key_once(harness: &impl Harness) {
         assert_eq!((times(0, name), times(15, name)), (1, 1), "{name}");
     }
     assert_eq!(times(0, "key:07") + times(0, "key:38"), 0);
+}
+
+/// As a state that somebody has edited, or one of a newer version.
+pub(super) async fn a_damaged_row_is_told_beside_the_others(harness: &impl Harness) {
+    let store = harness.store();
+    let epoch = claimed(store).await;
+    apply(store, &batch(epoch, 1, ["a", "b", "c", "d"].map(|key| put(key, 1)).to_vec())).await;
+    for damaged in ["b", "d"] {
+        harness.damage_key(damaged.as_bytes()).await;
+    }
+    for rows in [1, 2, 4, 10] {
+        let (mut read, mut damaged, mut after) = (Vec::new(), Vec::new(), None);
+        loop {
+            let page = store.scan(after.as_ref(), rows, NOON).await.unwrap();
+            read.extend(page.records.into_iter().map(|record| record.key));
+            damaged.extend(page.damaged);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(read, [*b"a", *b"c"].map(Box::<[u8]>::from), "by {rows}");
+        assert!(damaged.iter().all(|row| !row.reason.is_empty()), "{damaged:?}");
+        let damaged: Vec<_> = damaged.iter().map(DamagedRow::place).collect();
+        assert_eq!(damaged, [Some(key("b")), Some(key("d"))], "by {rows}");
+    }
+    for keys in [&["a", "b", "none"][..], &["b"]] {
+        let values = store.fetch(&keys.iter().map(key).collect::<Vec<_>>(), NOON).await.unwrap().values;
+        for (key, value) in keys.iter().zip(values) {
+            assert_eq!(value.is_err(), *key == "b", "{key} is {value:?}");
+            assert_eq!(matches!(value, Ok(Some(_))), *key == "a", "{key} is {value:?}");
+        }
+    }
+    assert_eq!(store.count(NOON).await, Ok(4), "they are there");
+    apply(store, &batch(epoch, 2, vec![put("b", 2)])).await;
+    assert_eq!(integers(store, &["b"]).await, [Some(2)], "what memory has replaces it");
+    let flush = Batch { flushed_databases: vec![0], ..batch(epoch, 3, Vec::new()) };
+    apply(store, &flush).await;
+    assert_eq!(store.scan(None, 10, NOON).await, Ok(Page::default()));
+    assert_eq!(integers(store, &["a", "d"]).await, [None, None]);
 }
 
 pub(super) async fn dead_rows_are_pruned(harness: &impl Harness) {

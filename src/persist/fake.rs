@@ -10,11 +10,13 @@ use parking_lot::Mutex;
 use super::batch::{Batch, ClosedPeriod};
 use super::chain::{check, overtaken, refusal};
 use super::claim::{empty_refusal, judge, kept_holder};
-use super::record::{Record, StoredValue};
+use super::record::Record;
+use super::rows::{ScannedRow, page_of};
 use super::store::{
-    Answer, Applied, Claim, Claimed, DataSetId, Epoch, EpochRow, Fetched, Id, Lease, MAX_TOLD_EPOCHS,
-    OwnerId, OwnerRow, Page, Pruned, RejectedRecord, Restore, Restoring, Store, StoreError, Tenure, Written,
+    Answer, Applied, Claim, Claimed, DataSetId, Epoch, EpochRow, Fetched, FetchedValue, Id, Lease,
+    MAX_TOLD_EPOCHS, OwnerId, OwnerRow, Page, Pruned, RejectedRecord, Restore, Restoring, Store, StoreError, Tenure, Written,
 };
+use super::told_epochs::{RefusedBatches, ToldEpochs};
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 
@@ -47,6 +49,8 @@ struct Inner {
     before: VecDeque<Data>,
     faults: VecDeque<Fault>,
     refused_keys: Vec<Box<[u8]>>,
+    /// Gone behind the next fetch.
+    fleeting_keys: Vec<Box<[u8]>>,
 }
 
 #[derive(Clone, Default)]
@@ -64,6 +68,7 @@ struct Data {
     lease_until: Option<Timestamp>,
     pruned: u64,
     epochs: Vec<EpochRow>,
+    refused: Vec<RefusedBatches>,
 }
 
 /// Database and key.
@@ -74,13 +79,14 @@ type Found<'a> = (&'a Place, &'a Row);
 
 #[derive(Clone)]
 struct Row {
-    value: Option<StoredValue>,
+    value: FetchedValue,
     written: (u64, u64),
 }
 
 #[derive(Clone)]
 struct Refused {
     reason: String,
+    batches: Vec<(u64, u64)>,
     written: (u64, u64),
 }
 
@@ -99,6 +105,18 @@ impl FakeStore {
     /// From now on rows with this key are refused.
     pub fn refuse_key(&self, key: &[u8]) {
         self.inner.lock().refused_keys.push(key.into());
+    }
+
+    /// Makes the row of this key, in database 0, one that cannot be read.
+    pub fn damage_key(&self, key: &[u8]) {
+        if let Some(row) = self.inner.lock().data.rows.get_mut(&(0, key.into())) {
+            row.value = Err("the row is scripted to be damaged".to_owned());
+        }
+    }
+
+    /// Behind the next fetch the row of this key, in database 0, is gone.
+    pub fn forget_after_fetch(&self, key: &[u8]) {
+        self.inner.lock().fleeting_keys.push(key.into());
     }
 
     /// Takes the last `count` commits back, as a replica without them does that is promoted. No more than 64 are kept.
@@ -182,7 +200,11 @@ impl Data {
 
     fn lives(&self, database: u8, row: &Row, now: Timestamp) -> bool {
         let flushed = self.flushed.get(&database).is_some_and(|flushed| row.written < *flushed);
-        !flushed && row.value.as_ref().is_some_and(|value| !value.expiry.has_passed(now))
+        let lives = match &row.value {
+            Ok(value) => value.as_ref().is_some_and(|value| !value.expiry.has_passed(now)),
+            Err(_) => true,
+        };
+        !flushed && lives
     }
 
     fn begin_epoch(&mut self, claim: &Claim) -> Claimed {
@@ -190,6 +212,7 @@ impl Data {
             Ok(data_set) => data_set.unwrap_or(Id([7; 16])),
             Err(refusal) => return refusal,
         };
+        self.keep_refused();
         if let Some(row) = self.epochs.last_mut() {
             row.last_seq = Some(self.applied);
         }
@@ -235,15 +258,40 @@ impl Data {
             let place = (*database, key.clone());
             if refused_keys.contains(key) {
                 let reason = "the key is scripted to be refused".to_owned();
-                self.rejected.insert(place, Refused { reason: reason.clone(), written });
+                let before = self.rejected.get(&place).filter(|before| {
+                    before.written.0 == batch.epoch && !self.is_over(&place, before.written)
+                });
+                let mut batches = before.map_or_else(Vec::new, |before| before.batches.clone());
+                batches.push((batch.first_seq, batch.seq));
+                self.rejected.insert(place, Refused { reason: reason.clone(), batches, written });
                 rejected.push(RejectedRecord { database: *database, key: key.clone(), reason });
             } else if self.rows.get(&place).is_some_and(|row| row.written >= written) {
                 return Err(overtaken(batch, 1));
             } else {
-                self.rows.insert(place, Row { value: value.clone(), written });
+                self.rows.insert(place, Row { value: Ok(value.clone()), written });
             }
         }
         Ok(Applied::Whole { rejected })
+    }
+
+    /// Whether what was refused of a key then was taken since, or has ended with its database.
+    fn is_over(&self, place: &Place, refused: (u64, u64)) -> bool {
+        self.rows.get(place).is_some_and(|row| row.written > refused)
+            || self.flushed.get(&place.0).is_some_and(|flushed| *flushed > refused)
+    }
+
+    /// Notes which batches of the epoch that ends lack rows for good.
+    fn keep_refused(&mut self) {
+        let epoch = self.epoch();
+        let lacking = self
+            .rejected
+            .iter()
+            .filter(|(place, refused)| refused.written.0 == epoch && !self.is_over(place, refused.written));
+        let mut batches: Vec<_> = lacking
+            .flat_map(|(_, refused)| &refused.batches)
+            .map(|&(first_seq, last_seq)| RefusedBatches { epoch, first_seq, last_seq })
+            .collect();
+        self.refused.append(&mut batches);
     }
 
     /// What was refused from the batch's first number on, and not taken since.
@@ -294,21 +342,20 @@ impl Data {
 
     /// A page of the rows that certain batches wrote.
     fn written_page(&self, written: Written, after: Option<&MissingKey>, rows: u32, now: Timestamp) -> Page {
-        let rows = usize::try_from(rows).expect("32 bits fit a usize");
+        let most = usize::try_from(rows).expect("32 bits fit a usize");
         let (behind, _) = self.rows_behind(after, u32::MAX);
         let told = behind.into_iter().filter_map(|((database, key), row)| {
             let lives = self.lives(*database, row, now);
             let is_told = written.behind < row.written.1 && row.written.1 <= written.up_to;
-            let value = row.value.clone().filter(|_| lives);
-            (is_told && (lives || written.with_gone)).then(|| Record {
-                database: *database,
+            let value = if lives { row.value.clone() } else { Ok(None) };
+            (is_told && (lives || written.with_gone)).then(|| ScannedRow {
+                database: (*database).into(),
                 key: key.clone(),
                 value,
             })
         });
-        let records: Vec<Record> = told.take(rows).collect();
-        let next = records.last().filter(|_| records.len() == rows).map(Record::missing_key);
-        Page { records, next }
+        let told: Vec<_> = told.take(most).collect();
+        page_of(told.into_iter(), rows, written.with_gone)
     }
 
     /// The next rows, and whether these were all.
@@ -335,6 +382,10 @@ impl Store for FakeStore {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
+    fn data_set(&self) -> Answer<'_, Option<DataSetId>> {
+        Box::pin(async { Ok(self.read(|data| data.data_set)) })
+    }
+
     fn owner(&self) -> Answer<'_, OwnerRow> {
         Box::pin(async { Ok(self.read(Data::owner_row)) })
     }
@@ -358,27 +409,31 @@ impl Store for FakeStore {
     fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Fetched> {
         Box::pin(async move {
             let fetch = |data: &Data, key: &MissingKey| {
-                let row = data.rows.get(&(key.database, key.key.clone()))?;
-                row.value.clone().filter(|_| data.lives(key.database, row, now))
+                let row = data.rows.get(&(key.database, key.key.clone()));
+                row.filter(|row| data.lives(key.database, row, now)).map_or(Ok(None), |row| row.value.clone())
             };
-            Ok(self.read(|data| Fetched {
+            let fetched = self.read(|data| Fetched {
                 epoch: data.epoch(),
                 applied: data.applied,
                 values: keys.iter().map(|key| fetch(data, key)).collect(),
-            }))
+            });
+            let inner = &mut *self.inner.lock();
+            for key in inner.fleeting_keys.drain(..) {
+                inner.data.rows.remove(&(0, key));
+            }
+            Ok(fetched)
         })
     }
 
     fn scan<'a>(&'a self, after: Option<&'a MissingKey>, rows: u32, now: Timestamp) -> Answer<'a, Page> {
         let page = move |data: &Data| {
             let (found, all) = data.rows_behind(after, rows);
-            let live = found.iter().filter(|((database, _), row)| data.lives(*database, row, now));
-            let record = |((database, key), row): &Found<'_>| Record {
-                database: *database,
+            let scanned = found.iter().map(|((database, key), row)| ScannedRow {
+                database: i64::from(*database),
                 key: key.clone(),
-                value: row.value.clone(),
-            };
-            Page { records: live.map(record).collect(), next: next_of(&found, all) }
+                value: if data.lives(*database, row, now) { row.value.clone() } else { Ok(None) },
+            });
+            Page { next: next_of(&found, all), ..page_of(scanned, rows, false) }
         };
         Box::pin(async move { Ok(self.read(page)) })
     }
@@ -412,9 +467,17 @@ impl Store for FakeStore {
         Box::pin(self.write(prune))
     }
 
-    fn epochs(&self) -> Answer<'_, Vec<EpochRow>> {
+    fn epochs(&self) -> Answer<'_, ToldEpochs> {
         let most = usize::try_from(MAX_TOLD_EPOCHS).expect("32 bits fit a usize");
-        Box::pin(async move { Ok(self.read(|data| data.epochs.iter().rev().take(most).copied().collect())) })
+        let told = move |data: &Data| {
+            let mut refused = data.refused.clone();
+            refused.sort_unstable_by_key(|found| {
+                std::cmp::Reverse((found.epoch, found.last_seq, found.first_seq))
+            });
+            refused.dedup();
+            ToldEpochs::of(data.epochs.iter().rev().take(most).copied().collect(), refused)
+        };
+        Box::pin(async move { Ok(self.read(told)) })
     }
 
     fn scan_written<'a>(

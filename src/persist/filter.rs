@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::flush_stats::FlushStats;
 use super::progress::Progress;
-use super::store::{Store, StoreError};
+use super::store::{DamagedRow, Store, StoreError};
 use crate::clock::Clock;
 use crate::engine::Engine;
 
@@ -52,7 +52,7 @@ impl FilterKeeper {
     }
 
     /// Meets every key of the truth; the next filter takes the place of the old one only behind the last.
-    async fn renew(&self) -> Result<u64, StoreError> {
+    pub(super) async fn renew(&self) -> Result<u64, StoreError> {
         let (gaps, known) = (self.stats.chain_gaps.value(), self.progress.applied());
         let count = self.store.count(self.clock.now()).await?;
         self.engine.begin_filter(usize::try_from(count.saturating_mul(GROWTH)).unwrap_or(usize::MAX));
@@ -61,6 +61,9 @@ impl FilterKeeper {
             let page = self.store.scan(after.as_ref(), PAGE_ROWS, self.clock.now()).await?;
             for record in &page.records {
                 self.engine.note_left(record.database, &record.key);
+            }
+            for key in page.damaged.iter().filter_map(DamagedRow::place) {
+                self.engine.note_left(key.database, &key.key);
             }
             if page.next.is_none() {
                 break;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 
+use super::damages::Damages;
 use crate::clock::Timestamp;
 
 /// Counts; any thread reads them.
@@ -50,6 +51,8 @@ pub struct FlushStats {
     pub verified_keys: Count,
     /// Those that differed.
     pub differing_keys: Count,
+    /// Rows of the truth that cannot be read.
+    pub damages: Damages,
     /// Rows in batches that the truth does not have yet.
     pub waiting_rows: Count,
     /// Keys that were changed and are in no batch on disk, without those in the open generation.

@@ -15,6 +15,7 @@ mod claim;
 pub(crate) mod content;
 #[cfg(test)]
 mod contract;
+mod damages;
 pub mod directory;
 mod disk;
 #[doc(hidden)]
@@ -45,14 +46,16 @@ pub mod store;
 #[cfg(test)]
 pub(crate) mod strategy;
 mod token;
+mod told_epochs;
 pub mod usage;
 mod verify;
 
-pub use address::TruthAddress;
+pub use address::{TruthAddress, outbox_in};
 pub use base::{Base, BaseEntry, ChangedKeys, FoundBase, Past, Put};
 pub use batch::{Batch, ClosedPeriod};
 pub use bytes::DecodeError;
 pub use content::{decode, encode};
+pub use fetcher::FetchError;
 pub use flush_stats::{Count, FlushStats};
 pub use moment::{Moment, Moments};
 pub use postgres::{PostgresOptions, PostgresStore};
@@ -68,5 +71,6 @@ pub use store::{
     RejectedRecord, Restore, Restoring, Store, StoreError, Tenure, Written,
 };
 pub use token::Token;
+pub use told_epochs::{RefusedBatches, ToldEpochs};
 pub use usage::{SlotUsage, usage_of};
 pub use verify::{Difference, VerifyReport};

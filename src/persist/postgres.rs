@@ -24,9 +24,9 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 use super::batch::Batch;
 use super::migrations::{Migration, due};
 use super::store::{
-    Answer, Applied, Claim, Claimed, DataSetId, EpochRow, Fetched, OwnerId, OwnerRow, Page, Pruned, Restore,
-    Restoring, Store, StoreError, Tenure, Written,
+    Answer, Applied, Claim, Claimed, DataSetId, EpochRow, Fetched, OwnerId, OwnerRow, Page, Pruned, Restore, Restoring, Store, StoreError, Tenure, Written,
 };
+use super::told_epochs::ToldEpochs;
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 use error::{unavailable, unclear};
@@ -38,8 +38,13 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "truth", sql: include_str!("../../migrations/postgres/0001_truth.sql") },
     Migration {
         version: 2,
+        name: "refused_batches",
+        sql: include_str!("../../migrations/postgres/0002_refused_batches.sql"),
+    },
+    Migration {
+        version: 3,
         name: "snapshots",
-        sql: include_str!("../../migrations/postgres/0002_snapshots.sql"),
+        sql: include_str!("../../migrations/postgres/0003_snapshots.sql"),
     },
 ];
 
@@ -209,6 +214,10 @@ impl Store for PostgresStore {
         within(LONG_CALL_TIMEOUT, self.migrations(dry_run))
     }
 
+    fn data_set(&self) -> Answer<'_, Option<DataSetId>> {
+        within(CALL_TIMEOUT, self.known_data_set())
+    }
+
     fn owner(&self) -> Answer<'_, OwnerRow> {
         within(CALL_TIMEOUT, self.owner_row())
     }
@@ -252,8 +261,8 @@ impl Store for PostgresStore {
         within(LONG_CALL_TIMEOUT, self.prune_rows(after, rows, applied, now))
     }
 
-    fn epochs(&self) -> Answer<'_, Vec<EpochRow>> {
-        within(CALL_TIMEOUT, self.epoch_rows())
+    fn epochs(&self) -> Answer<'_, ToldEpochs> {
+        within(CALL_TIMEOUT, self.told_epochs())
     }
 
     fn scan_written<'a>(

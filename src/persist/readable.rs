@@ -37,7 +37,8 @@ pub fn readable_value(found: &StoredValue, now: Timestamp) -> String {
     value(Some(found), now)
 }
 
-fn value(value: Option<&StoredValue>, now: Timestamp) -> String {
+/// A value as it is at `now`.
+pub(super) fn value(value: Option<&StoredValue>, now: Timestamp) -> String {
     let Some(value) = value else { return "nothing".to_owned() };
     let text = match &value.content {
         Content::Integer(integer) => format!("integer {integer}"),

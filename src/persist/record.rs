@@ -1,7 +1,7 @@
 //! The durable form of an entry.
 
 use crate::engine::value::Content;
-use crate::engine::{Expiry, MissingKey};
+use crate::engine::Expiry;
 use crate::quota::State;
 
 /// What became of one key: its whole value, or that it has none any more.
@@ -29,12 +29,6 @@ impl Record {
     #[must_use]
     pub fn place(&self) -> (u8, &[u8]) {
         (self.database, &self.key)
-    }
-
-    /// Its key alone.
-    #[must_use]
-    pub fn missing_key(&self) -> MissingKey {
-        MissingKey { database: self.database, key: self.key.clone() }
     }
 }
 

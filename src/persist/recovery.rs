@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::backoff::Backoff;
 use super::base::{Base, BaseEntry, ChangedKeys, Past, Put};
-use super::flush_stats::Count;
+use super::flush_stats::{Count, FlushStats};
 use super::record::Record;
-use super::store::{DataSetId, Page, Store, StoreError, Written};
+use super::store::{DamagedRow, DataSetId, Page, Store, StoreError, Written};
 use crate::clock::{Clock, Stopwatch};
 use crate::engine::{Engine, MissingKey};
 
@@ -68,6 +68,8 @@ pub struct Recovery {
     pub clock: Arc<dyn Clock>,
     /// How far it has come.
     pub loading: Arc<Loading>,
+    /// What is counted.
+    pub stats: Arc<FlushStats>,
     /// Whether there is room in memory for more.
     pub has_room: HasRoom,
     /// Where copies of the truth are; `None`: nowhere.
@@ -100,6 +102,7 @@ impl Recovery {
         tracing::info!(
             keys = self.loading.loaded.value(),
             left_in_truth = self.loading.left.value(),
+            damaged_rows = self.stats.damages.count(),
             millis = stopwatch.micros() / 1_000,
             snapshot = from.as_deref().unwrap_or("none"),
             "the truth's keys are in memory"
@@ -118,6 +121,7 @@ impl Recovery {
                     None => None,
                 }
             };
+            self.note_damaged(&page.damaged);
             let (following, ()) = tokio::join!(following, self.put(page.records));
             self.loading.micros.set(stopwatch.micros());
             next = following;
@@ -128,7 +132,7 @@ impl Recovery {
     async fn load_from(&self, base: &dyn Base) -> Option<String> {
         let past = Past {
             data_set: self.data_set,
-            epochs: self.store.epochs().await.ok()?,
+            epochs: self.store.epochs().await.ok()?.rows,
             applied: self.store.owner().await.ok()?.applied,
             pruned: self.store.pruned().await.ok()?,
         };
@@ -170,6 +174,10 @@ impl Recovery {
                 }
             };
             page.records.iter().for_each(|record| changed.insert(record.database, &record.key));
+            for key in page.damaged.iter().filter_map(DamagedRow::place) {
+                changed.insert(key.database, &key.key);
+            }
+            self.note_damaged(&page.damaged);
             self.put(page.records).await;
             after = page.next;
             if changed.len() > most {
@@ -201,6 +209,17 @@ impl Recovery {
                 loading.loaded.add(1);
             }
         })
+    }
+
+    /// Keys whose rows cannot be read stay unknown: in memory they would have no value, and absent they would have a fresh quota.
+    fn note_damaged(&self, damaged: &[DamagedRow]) {
+        for row in damaged {
+            self.stats.damages.note(row);
+            if let Some(MissingKey { database, key }) = row.place() {
+                self.engine.note_left(database, &key);
+            }
+        }
+        self.loading.seen.add(u64::try_from(damaged.len()).unwrap_or(u64::MAX));
     }
 
     async fn count(&self) -> u64 {
@@ -251,3 +270,6 @@ impl Recovery {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

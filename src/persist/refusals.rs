@@ -3,7 +3,7 @@
 //! Invariant: a key is here from before the batch with its row counts as applied until a later row of it is taken, or its database is
 //! flushed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,10 +15,13 @@ use super::store::RejectedRecord;
 /// Keys that are remembered one by one: some MiB. Behind them whole batches count as refused.
 const MOST_KEYS: usize = 10_000;
 
-/// What was refused last of a key.
+/// Batches that are remembered of a key; where there are more, the first and all between count as one.
+const MOST_BATCHES: usize = 16;
+
+/// What was refused of a key.
 struct Refusal {
-    /// The batches whose merged row it was.
-    batches: RangeInclusive<u64>,
+    /// The merged batches with rows of it that were refused, since one was taken.
+    batches: Vec<RangeInclusive<u64>>,
     reason: String,
 }
 
@@ -44,16 +47,25 @@ impl Refusals {
             return;
         }
         let mut state = self.state.lock();
+        let again: HashSet<_> = rejected.iter().map(|record| (record.database, &*record.key)).collect();
         state.keys.retain(|(database, key), _| {
             let place = (*database, &**key);
-            let is_taken = batch.records.binary_search_by(|record| record.place().cmp(&place)).is_ok();
+            let is_there = batch.records.binary_search_by(|record| record.place().cmp(&place)).is_ok();
+            let is_taken = is_there && !again.contains(&place);
             !is_taken && !batch.flushed_databases.contains(database)
         });
         for RejectedRecord { database, key, reason } in rejected {
-            let batches = batch.first_seq..=batch.seq;
-            if state.keys.len() < MOST_KEYS {
-                let refusal = Refusal { batches, reason: reason.clone() };
-                state.keys.insert((*database, key.clone()), refusal);
+            let place = (*database, key.clone());
+            if let Some(refusal) = state.keys.get_mut(&place) {
+                if refusal.batches.len() == MOST_BATCHES {
+                    let second = refusal.batches.remove(1);
+                    refusal.batches[0] = *refusal.batches[0].start()..=*second.end();
+                }
+                refusal.batches.push(batch.first_seq..=batch.seq);
+                refusal.reason.clone_from(reason);
+            } else if state.keys.len() < MOST_KEYS {
+                let batches = vec![batch.first_seq..=batch.seq];
+                state.keys.insert(place, Refusal { batches, reason: reason.clone() });
             } else {
                 let first = state.others.as_ref().map_or(batch.first_seq, |others| *others.start());
                 state.others = Some(first..=batch.seq);
@@ -91,7 +103,7 @@ impl Refusals {
             return false;
         }
         let state = self.state.lock();
-        let mut batches = state.keys.values().map(|refusal| &refusal.batches).chain(&state.others);
+        let mut batches = state.keys.values().flat_map(|refusal| &refusal.batches).chain(&state.others);
         batches.any(|batches| batches.contains(&seq))
     }
 }
@@ -119,10 +131,20 @@ mod tests {
         // Refused again, and taken.
         refusals.note(&batch(1, 6, vec![put("a", 2), put("b", 2)]), &[rejected("b")]);
         assert_eq!(refusals.of(0, b"a", 6), None);
-        assert_eq!([3, 6].map(|seq| refusals.touch(seq)), [false, true]);
+        assert_eq!([1, 3, 5, 6, 7].map(|seq| refusals.touch(seq)), [false, true, false, true, false]);
         // Gone with its database.
         refusals.note(&Batch { flushed_databases: vec![0], ..batch(1, 7, Vec::new()) }, &[]);
         assert!(!refusals.has_any() && !refusals.touch(6));
+    }
+
+    #[test]
+    fn a_key_that_is_refused_again_and_again_counts_in_every_batch() {
+        let refusals = Refusals::default();
+        for seq in (1..200).step_by(2) {
+            refusals.note(&batch(1, seq, vec![put("a", 1)]), &[rejected("a")]);
+        }
+        assert!((1..200).step_by(2).all(|seq| refusals.touch(seq)));
+        assert_eq!([190, 196, 198].map(|seq| refusals.touch(seq)), [false; 3]);
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use super::batch::{Batch, ClosedPeriod};
 use super::content::{decode, encode};
 use super::record::{Record, StoredValue};
-use super::store::{RejectedRecord, StoreError};
+use super::store::{DamagedRow, FetchedValue, Page, RejectedRecord, StoreError};
 use super::usage::{month_name, readable_amount, readable_micros, to_json, usage_of};
 use crate::clock::Timestamp;
-use crate::engine::Expiry;
 use crate::engine::value::{Content, Kind};
+use crate::engine::{Expiry, MissingKey};
 use crate::quota::SpanCache;
 
 /// The most bytes of a value's durable form: databases take no more than 1 GB in one piece, which Postgres wants twice while it
@@ -169,20 +169,49 @@ impl ClosedRow<'_> {
     }
 }
 
-/// What a row of the database stands for.
-pub(super) fn stored_value(
-    database: i32,
-    key: &[u8],
-    state: &[u8],
-    expires_at_ms: Option<i64>,
-) -> Result<StoredValue, StoreError> {
-    let content = decode(state).map_err(|error| {
-        let key = String::from_utf8_lossy(key);
-        StoreError::Damaged(format!("the value of key '{key}' in database {database}: {error}"))
-    })?;
+/// The value of a row that lives; an error: why it cannot be read.
+pub(super) fn stored_value(state: Option<&[u8]>, expires_at_ms: Option<i64>) -> Result<StoredValue, String> {
+    let state = state.ok_or("it is not deleted, and has no value")?;
+    let content = decode(state).map_err(|error| error.to_string())?;
     let expiry = expires_at_ms
         .map_or(Expiry::NEVER, |millis| Expiry::at_millis(u64::try_from(millis).unwrap_or_default()));
     Ok(StoredValue { content, expiry })
+}
+
+/// A row that a scan looked at.
+pub(super) struct ScannedRow {
+    pub(super) database: i64,
+    pub(super) key: Box<[u8]>,
+    pub(super) value: FetchedValue,
+}
+
+/// The page of so many rows at most, which were found in their order; with keys that are gone, or without.
+pub(super) fn page_of(
+    found: impl ExactSizeIterator<Item = ScannedRow>,
+    most_rows: u32,
+    with_gone: bool,
+) -> Page {
+    let is_whole = u32::try_from(found.len()).is_ok_and(|found| found >= most_rows);
+    let mut page = Page::default();
+    let mut last = None;
+    for ScannedRow { database, key, value } in found {
+        last = u8::try_from(database).ok().map(|database| MissingKey { database, key: key.clone() });
+        let value = value.map_err(|reason| DamagedRow { database, key: key.clone(), reason });
+        let no_database =
+            || DamagedRow { database, key: key.clone(), reason: "there is no such database".to_owned() };
+        match (value, no_database().place()) {
+            (Ok(None), _) if !with_gone => {}
+            (Ok(None), None) => {}
+            (Ok(value), Some(MissingKey { database, key })) => {
+                page.records.push(Record { database, key, value });
+            }
+            (Ok(Some(_)), None) => page.damaged.push(no_database()),
+            (Err(damaged), _) => page.damaged.push(damaged),
+        }
+    }
+    // Behind a database with a number that no byte has there are only such.
+    page.next = last.filter(|_| is_whole);
+    page
 }
 
 /// What a row of the table of refused ones stands for.

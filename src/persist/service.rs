@@ -16,7 +16,7 @@ use super::address::TruthAddress;
 use super::applier::Applier;
 use super::base::Base;
 use super::directory::DataDirectory;
-use super::fetcher::{FetchDoor, FetchParts, FetchRequests, Fetcher};
+use super::fetcher::{FetchDoor, FetchError, FetchParts, FetchRequests, Fetcher};
 use super::filter::FilterKeeper;
 use super::flush_stats::FlushStats;
 use super::flusher::{FlushParts, Flusher};
@@ -30,7 +30,8 @@ use super::recovery::{HasRoom, Loading, Recovery};
 use super::refusals::Refusals;
 use super::signals::Signals;
 use super::start::{StartParts, StartRefused, Started, start};
-use super::store::{DataSetId, EpochRow, OwnerId, Store};
+use super::store::{DataSetId, OwnerId, Store};
+use super::told_epochs::ToldEpochs;
 use super::verify::{Verifier, VerifyReport};
 use crate::clock::Clock;
 use crate::engine::{Engine, Gate, MissingKey};
@@ -100,7 +101,7 @@ pub struct Truth {
     door: FetchDoor,
     checks: mpsc::Sender<Check>,
     outbox: OnceLock<Option<Arc<Mutex<Outbox>>>>,
-    epochs: OnceLock<Vec<EpochRow>>,
+    epochs: OnceLock<ToldEpochs>,
     stopping: watch::Sender<Option<Duration>>,
     ended: watch::Sender<Option<Result<(), Arc<str>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -166,12 +167,16 @@ impl Truth {
         Ok(truth)
     }
 
-    /// Fills the engine with these keys, or with the knowledge that there are none.
+    /// Fills the engine with these keys, or with the knowledge that there are none. The first `needed` of them are waited for.
     ///
     /// # Errors
-    /// A text for the client, when the truth does not answer in time.
-    pub fn fetch(&self, keys: Vec<MissingKey>) -> impl Future<Output = Result<(), String>> + use<> {
-        self.door.clone().fetch(keys)
+    /// A text for the client, when the truth does not answer in time, or cannot read a key that is needed.
+    pub fn fetch(
+        &self,
+        keys: Vec<MissingKey>,
+        needed: usize,
+    ) -> impl Future<Output = Result<(), FetchError>> + use<> {
+        self.door.clone().fetch(keys, needed)
     }
 
     /// Cuts at once and answers everything as it is behind that cut.
@@ -215,10 +220,10 @@ impl Truth {
         if self.engine.queued() > 0 { open } else { open.saturating_sub(1) }
     }
 
-    /// The epochs up to this one, the newest first; none before it began.
+    /// The epochs up to this one; `None` before it began.
     #[must_use]
-    pub fn epochs(&self) -> &[EpochRow] {
-        self.epochs.get().map_or(&[], Vec::as_slice)
+    pub fn epochs(&self) -> Option<&ToldEpochs> {
+        self.epochs.get()
     }
 
     /// How large the outbox is; `None`: there is none.
@@ -331,6 +336,7 @@ struct Running {
 impl Running {
     async fn begin(job: Job) -> Result<Self, StartRefused> {
         let Job { parts, directory, truth, requests, checks } = job;
+        parts.address.check(directory.path(), directory.data_set()).await.map_err(StartRefused)?;
         let store = parts.address.open(parts.lease).await?;
         let with_outbox = parts.address.wants_outbox();
         let start_parts = StartParts {
@@ -346,7 +352,7 @@ impl Running {
         let Started { epoch, claim, outbox, directory } = start(start_parts).await?;
         let epochs = store.epochs().await.unwrap_or_else(|error| {
             tracing::warn!("earlier epochs are not known, so QUOTA.SYNC cannot tell of them: {error}");
-            Vec::new()
+            ToldEpochs::default()
         });
         // Each is set once: a service begins once.
         let _ = truth.epochs.set(epochs);
@@ -478,6 +484,7 @@ fn spawn_helpers(
         engine: Arc::clone(&engine),
         clock: Arc::clone(&clock),
         loading: Arc::clone(&truth.loading),
+        stats: Arc::clone(&truth.stats),
         has_room,
         base,
         data_set: truth.data_set().expect("the service has begun"),
@@ -507,7 +514,7 @@ fn spawn_helpers(
 /// Compares everything whenever somebody asks.
 async fn answer_checks(verifier: Verifier, mut checks: mpsc::Receiver<Check>) {
     while let Some(Check(answer)) = checks.recv().await {
-        let report = verifier.verify_all().await.map_err(|error| error.to_string());
+        let report = verifier.verify_all().await;
         // Whoever does not wait any more does not want to know.
         let _ = answer.send(report);
     }

@@ -17,14 +17,14 @@ use std::time::Duration;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction};
 
 use super::batch::Batch;
 use super::migrations::{Migration, due};
 use super::store::{
-    Answer, Applied, Claim, Claimed, DataSetId, EpochRow, Fetched, OwnerId, OwnerRow, Page, Pruned, Restore,
-    Restoring, Store, StoreError, Tenure, Written,
+    Answer, Applied, Claim, Claimed, DataSetId, EpochRow, Fetched, Id, OwnerId, OwnerRow, Page, Pruned, Restore, Restoring, Store, StoreError, Tenure, Written,
 };
+use super::told_epochs::ToldEpochs;
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 use error::{unavailable, unclear};
@@ -34,8 +34,13 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "truth", sql: include_str!("../../migrations/sqlite/0001_truth.sql") },
     Migration {
         version: 2,
+        name: "refused_batches",
+        sql: include_str!("../../migrations/sqlite/0002_refused_batches.sql"),
+    },
+    Migration {
+        version: 3,
         name: "snapshots",
-        sql: include_str!("../../migrations/sqlite/0002_snapshots.sql"),
+        sql: include_str!("../../migrations/sqlite/0003_snapshots.sql"),
     },
 ];
 
@@ -93,6 +98,15 @@ impl SqliteStore {
         let writer = pool(1).connect_with(options.clone()).await;
         let writer = writer.map_err(|error| of_file(path, unavailable(error)))?;
         Ok(Self { writer, readers: pool(READERS).connect_lazy_with(options) })
+    }
+
+    /// The data that a file is known to hold, without its log, which is not touched; `None` where that cannot be told.
+    pub async fn data_set_in(path: &Path) -> Option<DataSetId> {
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(true);
+        let mut connection = SqliteConnection::connect_with(&options).await.ok()?;
+        let data_set: Option<Option<String>> =
+            sqlx::query_scalar("SELECT data_set FROM owner").fetch_optional(&mut connection).await.ok()?;
+        Id::parse(&data_set.flatten()?)
     }
 
     /// What is due where there is no file yet.
@@ -158,6 +172,10 @@ impl Store for SqliteStore {
         Box::pin(self.migrations(dry_run))
     }
 
+    fn data_set(&self) -> Answer<'_, Option<DataSetId>> {
+        Box::pin(self.known_data_set())
+    }
+
     fn owner(&self) -> Answer<'_, OwnerRow> {
         Box::pin(self.owner_row())
     }
@@ -208,8 +226,8 @@ impl Store for SqliteStore {
         Box::pin(self.prune_rows(after, rows, applied, now))
     }
 
-    fn epochs(&self) -> Answer<'_, Vec<EpochRow>> {
-        Box::pin(self.epoch_rows())
+    fn epochs(&self) -> Answer<'_, ToldEpochs> {
+        Box::pin(self.told_epochs())
     }
 
     fn scan_written<'a>(

@@ -70,9 +70,9 @@ impl From<StoreError> for StartRefused {
 /// # Errors
 /// [`StartRefused`] with what to do about it.
 pub async fn start(mut parts: StartParts) -> Result<Started, StartRefused> {
+    refuse_another_data_set(&parts).await?;
     migrate(&parts).await?;
     let row = patiently(&parts, || parts.store.owner()).await?;
-    refuse_another_data_set(&parts, &row)?;
     refuse_copy(&parts, &row)?;
     apply_outboxes(&parts, &row).await?;
     let claim = claim(&parts, &row);
@@ -142,14 +142,14 @@ fn claim(parts: &StartParts, row: &OwnerRow) -> Claim {
     }
 }
 
-/// An empty database in place of the one with the data would begin every quota afresh.
-fn refuse_another_data_set(parts: &StartParts, row: &OwnerRow) -> Result<(), StartRefused> {
-    match parts.directory.data_set() {
-        Some(own) if row.data_set != Some(own) => {
-            Err(StartRefused(wrong_data_set(parts.directory.path(), own, row.data_set)))
-        }
-        _ => Ok(()),
+/// An empty database in place of the one with the data would begin every quota afresh. It is left as it is: nothing is migrated before this.
+async fn refuse_another_data_set(parts: &StartParts) -> Result<(), StartRefused> {
+    let Some(own) = parts.directory.data_set() else { return Ok(()) };
+    let found = patiently(parts, || parts.store.data_set()).await?;
+    if found == Some(own) {
+        return Ok(());
     }
+    Err(StartRefused(wrong_data_set(parts.directory.path(), own, found)))
 }
 
 /// Whoever runs in the directory that this one was copied from would lose the truth to it without a word.
@@ -167,7 +167,7 @@ fn refuse_copy(parts: &StartParts, row: &OwnerRow) -> Result<(), StartRefused> {
     )))
 }
 
-fn wrong_data_set(path: &Path, own: DataSetId, found: Option<DataSetId>) -> String {
+pub(super) fn wrong_data_set(path: &Path, own: DataSetId, found: Option<DataSetId>) -> String {
     let found = found.map_or_else(
         || "is empty: it is new, or was emptied".to_owned(),
         |found| format!("holds the data set {found}"),
@@ -207,17 +207,35 @@ async fn apply_outboxes(parts: &StartParts, row: &OwnerRow) -> Result<(), StartR
             retake(parts, row.epoch, name.epoch).await?;
             apply_outbox(parts, name).await?;
         } else {
+            let was_applied = was_applied(parts, row, name).await;
             let aside =
                 Outbox::set_aside(directory, name).map_err(|error| StartRefused(error.to_string()))?;
-            tracing::error!(
-                outbox = %aside.display(),
-                epoch = name.epoch,
-                truth_epoch = row.epoch,
-                "an outbox of another epoch or owner was set aside: its batches do not continue what the truth holds now"
-            );
+            let (outbox, epoch) = (aside.display(), name.epoch);
+            if was_applied {
+                tracing::info!(%outbox, epoch, "an outbox of an earlier epoch was set aside: the truth has all of its batches");
+            } else {
+                tracing::error!(
+                    %outbox,
+                    epoch,
+                    truth_epoch = row.epoch,
+                    "an outbox of another epoch or owner was set aside: its batches do not continue what the truth holds now"
+                );
+            }
         }
     }
     Ok(())
+}
+
+/// Whether the truth has had every batch of an outbox before its epoch ended.
+async fn was_applied(parts: &StartParts, row: &OwnerRow, name: Name) -> bool {
+    if row.data_set != Some(name.data_set) {
+        return false;
+    }
+    let Ok(epochs) = parts.store.epochs().await else { return false };
+    let Some(ended) = epochs.epoch(name.epoch).and_then(|epoch| epoch.last_seq) else { return false };
+    // Opening cuts at most the end of a batch that was never acknowledged.
+    let Ok((outbox, _)) = Outbox::open(&parts.directory, name, Limits::default()) else { return false };
+    outbox.last_seq().is_none_or(|last| last <= ended)
 }
 
 /// Where the truth has lost the outbox's epoch (a replica without it was promoted), takes epochs until it stands there again.
@@ -323,3 +341,6 @@ fn next_merged(outbox: &Outbox, read: u64) -> Result<Option<Batch>, outbox::Outb
     }
     Ok(Batch::merge_all(taken))
 }
+
+#[cfg(test)]
+mod tests;

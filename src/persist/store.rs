@@ -7,7 +7,8 @@
 //!   parts were.
 //! - **Absolute state.** A record is all of a value, marked with the epoch and number of its batch; it never replaces a later one.
 //! - **Nothing comes back.** A deleted key stays as a row that says so, a flushed database is marked, until [`Store::prune`].
-//! - **One bad row blocks nobody.** A record the database refuses is set aside with its reason, the others are applied.
+//! - **One bad row blocks nobody.** A record the database refuses is set aside with its reason, the others are applied. A row that
+//!   cannot be read is told beside the others with its reason, and stays as it is.
 //!
 //! A future that is dropped may or may not have done its work, as after [`StoreError::Unclear`]: ask again.
 
@@ -18,8 +19,9 @@ use std::time::Duration;
 
 use super::batch::Batch;
 use super::record::{Record, StoredValue};
+use super::told_epochs::ToldEpochs;
 use crate::clock::Timestamp;
-use crate::engine::MissingKey;
+use crate::engine::{DATABASES, MissingKey};
 
 /// What a store does, on any thread.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -35,6 +37,9 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Denied`] when the schema is newer than the program's, or an applied migration is not the one that is
     /// built in.
     fn migrate(&self, dry_run: bool) -> Answer<'_, Vec<String>>;
+
+    /// Which data it holds, also before [`migrate`](Self::migrate): `None` where it has no schema yet, or none was taken.
+    fn data_set(&self) -> Answer<'_, Option<DataSetId>>;
 
     /// Who owns the truth.
     fn owner(&self) -> Answer<'_, OwnerRow>;
@@ -62,7 +67,7 @@ pub trait Store: Send + Sync {
 
     /// The next page of all that lives at `now`: looks at `rows` rows behind `after`, from the beginning without it.
     ///
-    /// A key that lives throughout is answered exactly once, whatever else changes meanwhile.
+    /// A key that lives throughout is answered exactly once, whatever else changes meanwhile: with its value, or as damaged.
     fn scan<'a>(&'a self, after: Option<&'a MissingKey>, rows: u32, now: Timestamp) -> Answer<'a, Page>;
 
     /// How many keys live at `now`.
@@ -78,8 +83,9 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Answer<'a, Pruned>;
 
-    /// The newest [`MAX_TOLD_EPOCHS`] epochs, the newest first.
-    fn epochs(&self) -> Answer<'_, Vec<EpochRow>>;
+    /// The newest [`MAX_TOLD_EPOCHS`] epochs, the newest first, and what was refused in those that are over. A claim that begins an epoch
+    /// notes, of the one before, the batches with rows that were refused and not taken since.
+    fn epochs(&self) -> Answer<'_, ToldEpochs>;
 
     /// As [`scan`](Self::scan), of the keys that certain batches wrote last.
     fn scan_written<'a>(
@@ -328,8 +334,31 @@ pub struct Fetched {
     pub epoch: u64,
     /// The last batch that was applied by then.
     pub applied: u64,
-    /// The values in the order of the keys; `None` where there is none.
-    pub values: Vec<Option<StoredValue>>,
+    /// What is under each key, in their order.
+    pub values: Vec<FetchedValue>,
+}
+
+/// A value; `None`: there is none; an error: there is one, which cannot be read for this reason. That is never as if there were none.
+pub type FetchedValue = Result<Option<StoredValue>, String>;
+
+/// A row that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedRow {
+    /// Its database, which may be none.
+    pub database: i64,
+    /// Its key.
+    pub key: Box<[u8]>,
+    /// Why.
+    pub reason: String,
+}
+
+impl DamagedRow {
+    /// The key that it is the row of; `None`: nobody can ask for it.
+    #[must_use]
+    pub fn place(&self) -> Option<MissingKey> {
+        let database = u8::try_from(self.database).ok().filter(|&number| usize::from(number) < DATABASES)?;
+        Some(MissingKey { database, key: self.key.clone() })
+    }
 }
 
 /// A part of a scan.
@@ -337,6 +366,8 @@ pub struct Fetched {
 pub struct Page {
     /// What lives, in the store's own order; every record has a value.
     pub records: Vec<Record>,
+    /// What lives and cannot be read.
+    pub damaged: Vec<DamagedRow>,
     /// Where the next page begins; `None`: this was the last.
     pub next: Option<MissingKey>,
 }

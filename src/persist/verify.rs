@@ -1,7 +1,8 @@
 //! Compares memory with the truth.
 //!
 //! Both change while they are compared, so a key counts as different only if memory held one value from before a flush until after
-//! the truth was asked, and the truth, which has that flush, holds another.
+//! the truth was asked, and the truth, which has that flush, holds another; and that twice, since memory may have had what the truth has for a
+//! moment between.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use super::progress::Progress;
 use super::readable;
 use super::record::StoredValue;
 use super::signals::Signals;
-use super::store::{Store, StoreError};
+use super::store::{DamagedRow, FetchedValue, Store, StoreError};
 use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::engine::{Cursor, DATABASES, Engine, MissingKey};
 
@@ -76,6 +77,15 @@ pub struct Difference {
     pub truth: String,
 }
 
+/// What was found of a key that is compared.
+#[derive(Clone, Copy)]
+enum Looks {
+    /// Nothing yet, or that it changes.
+    First,
+    /// That it differs.
+    Differed,
+}
+
 /// A key with what memory holds; `None`: it is known to be absent.
 type Held = (MissingKey, Option<StoredValue>);
 
@@ -83,8 +93,8 @@ impl Verifier {
     /// Compares every key that is in memory, and looks for keys of the truth that memory takes for absent.
     ///
     /// # Errors
-    /// When the truth does not answer.
-    pub async fn verify_all(&self) -> Result<VerifyReport, StoreError> {
+    /// A text for people, when the truth does not answer.
+    pub async fn verify_all(&self) -> Result<VerifyReport, String> {
         let mut report = VerifyReport::default();
         for database in databases() {
             let mut cursor = Some(Cursor::default());
@@ -106,8 +116,8 @@ impl Verifier {
     /// Compares some keys that `random` chooses.
     ///
     /// # Errors
-    /// When the truth does not answer.
-    pub async fn verify_sample(&self, random: u64) -> Result<VerifyReport, StoreError> {
+    /// A text for people, when the truth does not answer.
+    pub async fn verify_sample(&self, random: u64) -> Result<VerifyReport, String> {
         let mut report = VerifyReport::default();
         for database in databases().filter(|&database| !self.engine.is_empty(database)) {
             let (held, _) = self.page(database, Cursor::at_random(random));
@@ -139,7 +149,8 @@ impl Verifier {
         found.ok()
     }
 
-    async fn compare(&self, mut held: Vec<Held>, report: &mut VerifyReport) -> Result<(), StoreError> {
+    async fn compare(&self, held: Vec<Held>, report: &mut VerifyReport) -> Result<(), String> {
+        let mut held: Vec<_> = held.into_iter().map(|held| (held, Looks::First)).collect();
         report.compared += count(held.len());
         self.stats.verified_keys.add(count(held.len()));
         for _ in 0..ROUNDS {
@@ -147,25 +158,26 @@ impl Verifier {
                 return Ok(());
             }
             self.flush().await?;
-            let keys: Vec<MissingKey> = held.iter().map(|(key, _)| key.clone()).collect();
+            let keys: Vec<MissingKey> = held.iter().map(|((key, _), _)| key.clone()).collect();
             let known = self.progress.applied();
-            let fetched = self.store.fetch(&keys, self.clock.now()).await?;
+            let fetched = self.store.fetch(&keys, self.clock.now()).await.map_err(told)?;
             if fetched.applied < known {
-                return Err(StoreError::Unavailable("it has lost batches that it had committed".to_owned()));
+                return Err("the truth has lost batches that it had committed".to_owned());
             }
             let now = self.clock.now();
             let mut changed = Vec::new();
-            for ((key, before), truth) in held.into_iter().zip(fetched.values) {
-                if before == truth {
+            for (((key, before), looks), truth) in held.into_iter().zip(fetched.values) {
+                if truth.as_ref() == Ok(&before) {
                     continue;
                 }
                 match self.look(&key, now) {
                     // It left memory, so the truth is all there is of it.
                     None => {}
-                    Some(after) if after == before => {
-                        self.note_difference(key, (after.as_ref(), truth.as_ref()), now, report);
-                    }
-                    Some(after) => changed.push((key, after)),
+                    Some(after) if after != before => changed.push(((key, after), Looks::First)),
+                    Some(after) => match looks {
+                        Looks::First => changed.push(((key, after), Looks::Differed)),
+                        Looks::Differed => self.note_difference(key, (after.as_ref(), &truth), now, report),
+                    },
                 }
             }
             held = changed;
@@ -179,18 +191,19 @@ impl Verifier {
         &self,
         after: Option<MissingKey>,
         report: &mut VerifyReport,
-    ) -> Result<Option<MissingKey>, StoreError> {
-        let page = self.store.scan(after.as_ref(), ROWS_AT_ONCE, self.clock.now()).await?;
+    ) -> Result<Option<MissingKey>, String> {
+        let page = self.store.scan(after.as_ref(), ROWS_AT_ONCE, self.clock.now()).await.map_err(told)?;
         let now = self.clock.now();
+        let damaged = page.damaged.iter().filter_map(DamagedRow::place);
         let keys =
             page.records.into_iter().map(|record| MissingKey { database: record.database, key: record.key });
-        let absent = keys.filter(|key| self.look(key, now) == Some(None));
+        let absent = keys.chain(damaged).filter(|key| self.look(key, now) == Some(None));
         self.compare(absent.map(|key| (key, None)).collect(), report).await?;
         Ok(page.next)
     }
 
     /// Waits until the truth has all that was changed before.
-    async fn flush(&self) -> Result<(), StoreError> {
+    async fn flush(&self) -> Result<(), String> {
         let seq = self.changed_before();
         let stopwatch = Stopwatch::start();
         while self.progress.applied() < seq {
@@ -199,13 +212,11 @@ impl Verifier {
                 break;
             }
             if let Some(reason) = self.stats.trouble.load_full() {
-                return Err(StoreError::Unavailable(format!("the truth takes no changes: {reason}")));
+                return Err(format!("the truth takes no changes: {reason}"));
             }
             if u128::from(stopwatch.nanos()) >= FLUSH_TIMEOUT.as_nanos() {
                 let seconds = FLUSH_TIMEOUT.as_secs();
-                return Err(StoreError::Unavailable(format!(
-                    "the truth has not taken what was changed within {seconds} s"
-                )));
+                return Err(format!("the truth has not taken what was changed within {seconds} s"));
             }
         }
         Ok(())
@@ -220,14 +231,17 @@ impl Verifier {
     fn note_difference(
         &self,
         key: MissingKey,
-        (memory, truth): (Option<&StoredValue>, Option<&StoredValue>),
+        (memory, truth): (Option<&StoredValue>, &FetchedValue),
         now: Timestamp,
         report: &mut VerifyReport,
     ) {
         report.differing += 1;
         self.stats.differing_keys.add(1);
         if report.differences.len() < MOST_TOLD {
-            let (memory, truth) = readable::pair(memory, truth, now);
+            let (memory, truth) = match truth {
+                Ok(truth) => readable::pair(memory, truth.as_ref(), now),
+                Err(reason) => (readable::value(memory, now), format!("a row that cannot be read: {reason}")),
+            };
             report.differences.push(Difference { database: key.database, key: key.key, memory, truth });
         }
     }
@@ -240,3 +254,11 @@ fn databases() -> impl Iterator<Item = u8> {
 fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+fn told(error: StoreError) -> String {
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests;

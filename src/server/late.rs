@@ -10,7 +10,7 @@ use tokio::time::Sleep;
 use super::held::Held;
 use crate::clock::Timestamp;
 use crate::dispatch::Answer;
-use crate::dispatch::ports::{Clients, Pending};
+use crate::dispatch::ports::{Clients, FetchError, Pending};
 
 /// Answers that may be owed at a time: enough that a pipeline goes on while one commit is under way.
 const MAX_OWED_ANSWERS: usize = 1_024;
@@ -36,7 +36,7 @@ pub(super) struct Late {
     pub(super) fetches: u32,
 }
 
-/// A fetch that failed. Requests that had come by then and miss keys too are refused with it: each would wait as long again, and a
+/// A fetch that the truth gave no answer to. Requests that had come by then and miss keys too are refused with it: each would wait as long again, and a
 /// pipeline as many times as long as one request.
 struct Failure {
     text: String,
@@ -59,7 +59,7 @@ pub(super) enum Hold {
     /// A command suspended: until nothing is owed.
     Suspended,
     /// Until the keys of the next request are there.
-    Fetch(Pending<Result<(), String>>),
+    Fetch(Pending<Result<(), FetchError>>),
     /// Until clients are no longer paused.
     Pause {
         /// The end of the pause as the request was told it.
@@ -170,7 +170,8 @@ impl Late {
             Hold::None | Hold::Suspended => return,
             Hold::Fetch(fetch) => match fetch.as_mut().poll(context) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(text)) => {
+                Poll::Ready(Err(FetchError::Damaged(text))) => self.refused = Some(text),
+                Poll::Ready(Err(FetchError::Away(text))) => {
                     self.failure = Some(Failure { text: text.clone(), bytes });
                     self.refused = Some(text);
                 }

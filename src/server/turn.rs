@@ -235,25 +235,27 @@ impl Runner {
         Step::Done
     }
 
-    /// Adds the keys that requests behind the one that waits will need, so that one query fetches all of a pipeline.
+    /// The keys that requests behind the one that waits will need, so that one query fetches all of a pipeline.
     #[cold]
     fn find_missing_ahead(
         &self,
         session: &Session,
         mut rest: &[u8],
         limits: &RequestLimits,
-        missing: &mut Missing,
-    ) {
+        most_keys: usize,
+    ) -> Missing {
+        let mut missing = Missing(Vec::new());
         let mut parser = RequestParser::new();
         for _ in 0..MAX_REQUESTS_PER_TURN {
-            let Ok(Some(length)) = parser.parse(rest, limits) else { return };
+            let Ok(Some(length)) = parser.parse(rest, limits) else { break };
             let request = parser.request(rest);
-            let goes_on = request.is_empty() || self.executor.find_missing(session, request, missing);
-            if !goes_on || missing.0.len() >= MAX_KEYS_AHEAD {
-                return;
+            let goes_on = request.is_empty() || self.executor.find_missing(session, request, &mut missing);
+            if !goes_on || missing.0.len() >= most_keys {
+                break;
             }
             rest = &rest[length..];
         }
+        missing
     }
 
     #[cold]
@@ -266,7 +268,7 @@ impl Runner {
     ) -> Step {
         match execution {
             Execution::Done(Outcome::Reply) => Step::Done,
-            Execution::Done(Outcome::Missing(mut missing)) => {
+            Execution::Done(Outcome::Missing(needed)) => {
                 let late = conversation.late();
                 if late.fetches == MAX_FETCHES {
                     return self.refuse_fetch(conversation, NOT_KEPT.to_owned());
@@ -276,8 +278,9 @@ impl Runner {
                 }
                 late.fetches += 1;
                 let (rest, limits) = behind;
-                self.find_missing_ahead(&conversation.session, rest, limits, &mut missing);
-                conversation.late().hold = Hold::Fetch(self.executor.ports().fetch.fetch(missing));
+                let most_keys = MAX_KEYS_AHEAD.saturating_sub(needed.0.len());
+                let ahead = self.find_missing_ahead(&conversation.session, rest, limits, most_keys);
+                conversation.late().hold = Hold::Fetch(self.executor.ports().fetch.fetch(needed, ahead));
                 Step::Again
             }
             Execution::Done(Outcome::Suspend(answer)) => {

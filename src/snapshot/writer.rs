@@ -142,15 +142,17 @@ impl Writer {
         }
         // What was changed behind the cut was in memory then, which has kept it.
         let written = Written { behind: 0, up_to: seq, with_gone: false };
-        let mut after = None;
+        let (mut after, mut is_complete) = (None, true);
         loop {
             let page = store.scan_written(written, after.as_ref(), PAGE_ROWS, self.clock.now()).await;
             let mut page = page.map_err(SnapshotError::failed)?;
+            // A start would take a key for absent that is not in it.
+            is_complete &= page.damaged.is_empty();
             page.records.retain(|record| !self.engine.has_changed(record.database, &record.key));
             parts = blocking(parts, move |parts| parts.add_records(page.records)).await?;
             after = page.next;
             if after.is_none() {
-                return Ok((parts, true));
+                return Ok((parts, is_complete));
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use quotad::engine::value::Content;
-use sqlx::{Connection as _, PgConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 
 use crate::values::{OwnKeys, REQUESTS, TOKENS, Value, own_database, own_name};
 
@@ -100,6 +100,31 @@ impl Truth {
             }),
         };
         stored.expect("the truth can be read")
+    }
+}
+
+impl Truth {
+    /// Changes it, as somebody does with SQL.
+    ///
+    /// # Panics
+    /// Where that is refused.
+    pub fn run(&self, sql: &str) {
+        let statements = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        let run = blocking(async {
+            match self {
+                Self::Sqlite(path) => {
+                    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+                    let mut connection = SqliteConnection::connect_with(&options).await?;
+                    connection.execute(statements).await.map(drop)?;
+                    connection.close().await
+                }
+                Self::Postgres(url) => {
+                    let mut connection = PgConnection::connect(url).await?;
+                    connection.execute(statements).await.map(drop)
+                }
+            }
+        });
+        run.expect("the statements run");
     }
 }
 

@@ -1,6 +1,8 @@
 //! The part of the contract about which batches are applied: the chain, retries, merged batches, what contradicts it.
 
-use super::{Harness, NOON, OWNER, apply, batch, claim, claimed, delete, epoch_of, integers, key, put};
+use super::{
+    Harness, NOON, OWNER, apply, batch, claim, claimed, delete, epoch_of, fetched, integers, key, put,
+};
 use crate::engine::MissingKey;
 use crate::persist::batch::Batch;
 use crate::persist::record::Record;
@@ -88,7 +90,7 @@ pub(in crate::persist) async fn a_retry_tells_what_was_refused(harness: &impl Ha
     assert_eq!(again(&batch(next, 7, Vec::new())).await, []);
 }
 
-fn keys(rejected: &[RejectedRecord]) -> Vec<&str> {
+pub(super) fn keys(rejected: &[RejectedRecord]) -> Vec<&str> {
     rejected.iter().map(|record| std::str::from_utf8(&record.key).unwrap()).collect()
 }
 
@@ -114,7 +116,7 @@ pub(in crate::persist) async fn a_merged_batch_continues_where_its_parts_ended(h
         assert_eq!(store.apply(OWNER, &again).await, Ok(BEFORE));
     }
     assert_eq!(integers(store, &["a", "b", "c", "e"]).await, [Some(4), Some(3), None, None]);
-    let found = store.fetch(&[MissingKey { database: 1, ..key("d") }], NOON).await.unwrap().values;
+    let found = fetched(store, &[MissingKey { database: 1, ..key("d") }], NOON).await;
     assert_eq!(found, [other(3).value]);
     assert_eq!(store.owner().await.unwrap().applied, 4);
     // With all of its parts still to come, and with all but the last behind.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Harness, LEASE, OTHER, OWNER, WHOLE, apply, batch, claim, claimed, epoch_of, integers, put};
 use crate::persist::store::{Applied, Claim, Claimed, Id, Lease, Tenure};
+use crate::persist::told_epochs::ToldEpochs;
 
 pub(in crate::persist) async fn another_epoch_is_fenced(harness: &impl Harness) {
     let store = harness.store();
@@ -74,6 +75,7 @@ pub(in crate::persist) async fn another_data_set_is_refused(harness: &impl Harne
     let store = harness.store();
     let mine = Claim { data_set: Some(Id([9; 16])), ..claim(OWNER) };
     // A truth that was emptied by accident is not begun anew.
+    assert_eq!(store.data_set().await, Ok(None));
     assert_eq!(store.begin_epoch(&mine).await, Ok(Claimed::WrongDataSet { found: None }));
     assert_eq!(store.owner().await.unwrap().data_set, None);
     let first = epoch_of(store, &claim(OWNER)).await;
@@ -81,12 +83,13 @@ pub(in crate::persist) async fn another_data_set_is_refused(harness: &impl Harne
     assert_eq!(store.begin_epoch(&mine).await, Ok(Claimed::WrongDataSet { found }));
     let known = Claim { data_set: found, ..claim(OWNER) };
     assert_eq!(epoch_of(store, &known).await.data_set, first.data_set);
+    assert_eq!(store.data_set().await, Ok(found));
     assert_eq!(store.owner().await.unwrap().data_set, found);
 }
 
 pub(in crate::persist) async fn epochs_are_told(harness: &impl Harness) {
     let store = harness.store();
-    assert_eq!(store.epochs().await, Ok(Vec::new()));
+    assert_eq!(store.epochs().await, Ok(ToldEpochs::default()));
     let first = claimed(store).await;
     for seq in 1..=3 {
         apply(store, &batch(first, seq, Vec::new())).await;
@@ -94,7 +97,8 @@ pub(in crate::persist) async fn epochs_are_told(harness: &impl Harness) {
     for _ in 0..2 {
         claimed(store).await;
     }
-    let told: Vec<_> = store.epochs().await.unwrap();
-    let told: Vec<_> = told.iter().map(|row| (row.epoch, row.first_seq, row.last_seq)).collect();
+    let told = store.epochs().await.unwrap();
+    assert_eq!(told.refused, []);
+    let told: Vec<_> = told.rows.iter().map(|row| (row.epoch, row.first_seq, row.last_seq)).collect();
     assert_eq!(told, [(3, 4, None), (2, 4, Some(3)), (1, 1, Some(3))]);
 }

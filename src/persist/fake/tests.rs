@@ -22,6 +22,10 @@ impl Harness for FakeStore {
         self.inner.lock().refused_keys.retain(|refused| **refused != *key);
     }
 
+    async fn damage_key(&self, key: &[u8]) {
+        FakeStore::damage_key(self, key);
+    }
+
     async fn make_newer(&self, key: &[u8]) {
         let mut inner = self.inner.lock();
         inner.data.rows.get_mut(&(0, key.into())).unwrap().written.1 = 1_000_000;

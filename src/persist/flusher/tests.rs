@@ -12,7 +12,7 @@ use crate::engine::value::Content;
 use crate::engine::{Eviction, Expiry, MissingKey, Need};
 use crate::metrics::Seldom;
 use crate::persist::applier::Applier;
-use crate::persist::contract::{NOON, OWNER};
+use crate::persist::contract::{NOON, OWNER, fetched};
 use crate::persist::directory::DataDirectory;
 use crate::persist::fake::{FakeStore, Fault};
 use crate::persist::start::{StartParts, Started, start};
@@ -132,7 +132,7 @@ type State = BTreeMap<u8, i64>;
 
 async fn truth(store: &FakeStore) -> State {
     let keys: Vec<MissingKey> = (0..KEYS).map(|key| MissingKey { database: 0, key: [key].into() }).collect();
-    let found = store.fetch(&keys, NOON).await.unwrap().values;
+    let found = fetched(store, &keys, NOON).await;
     let integer = |content: Content| match content {
         Content::Integer(integer) => integer,
         other => panic!("{other:?} is no integer"),

@@ -12,6 +12,7 @@ use crate::persist::batch::Batch;
 use crate::persist::chain::{check, continued_by, refusal_of_found};
 use crate::persist::rows::{closed_rows_of, rejected_of, signed, subject_of};
 use crate::persist::store::{Applied, OwnerId, RejectedRecord, StoreError};
+use crate::persist::told_epochs::batches_of;
 
 /// Closed periods in one statement.
 const CHUNK_ROWS: usize = 8_192;
@@ -32,13 +33,21 @@ const CLOSE: &str =
     ON CONFLICT (database, key, limit_name, period_start) DO UPDATE SET period_end = excluded.period_end,
         used = excluded.used, maximum = excluded.maximum, epoch = excluded.epoch, seq = excluded.seq";
 
+/// A row that was refused before and not taken since lacks what was changed then too. Of very many times all batches between are noted.
 const REJECT: &str =
-    "INSERT INTO rejected (database, key, long_key, subject, reason, rejected_at, epoch, seq)
-    SELECT r.database, r.key, r.long_key, r.subject, r.reason, clock_timestamp(), $6, $7
+    "INSERT INTO rejected (database, key, long_key, subject, reason, rejected_at, epoch, seq, batches)
+    SELECT r.database, r.key, r.long_key, r.subject, r.reason, clock_timestamp(), $6, $7, $8
     FROM unnest($1::integer[], $2::bytea[], $3::bytea[], $4::text[], $5::text[])
         AS r (database, key, long_key, subject, reason)
     ON CONFLICT (database, key) DO UPDATE SET reason = excluded.reason, rejected_at = excluded.rejected_at,
-        epoch = excluded.epoch, seq = excluded.seq";
+        epoch = excluded.epoch, seq = excluded.seq, batches = CASE WHEN rejected.epoch < excluded.epoch
+            OR EXISTS (SELECT 1 FROM entries AS e WHERE e.database = rejected.database AND e.key = rejected.key
+                AND (e.epoch, e.seq) > (rejected.epoch, rejected.seq))
+            OR EXISTS (SELECT 1 FROM flushed AS f WHERE f.database = rejected.database
+                AND (f.epoch, f.seq) > (rejected.epoch, rejected.seq))
+            THEN excluded.batches
+            WHEN length(rejected.batches) > 1000 THEN split_part(rejected.batches, '-', 1) || '-' || excluded.seq
+            ELSE rejected.batches || ' ' || excluded.batches END";
 
 /// What was refused under this number or a later one, and is not in the truth in a state from behind that.
 const REJECTED: &str = "SELECT r.database, r.key, r.long_key, r.reason FROM rejected AS r
@@ -141,6 +150,7 @@ async fn put_rejected(
             .bind(rejected.iter().map(|record| record.reason.as_str()).collect::<Vec<&str>>())
             .bind(signed(batch.epoch))
             .bind(signed(batch.seq))
+            .bind(batches_of(batch))
             .persistent(false)
             .execute(&mut *connection)
             .await

@@ -20,9 +20,8 @@ use super::key::indexed;
 use super::{CONNECTIONS, PostgresStore};
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
-use crate::persist::record::StoredValue;
 use crate::persist::rows::{now_ms, stored_value, unsigned};
-use crate::persist::store::{Fetched, StoreError};
+use crate::persist::store::{Fetched, FetchedValue, StoreError};
 
 /// How far the truth is: the only row of two columns.
 const OWNER: &str = "SELECT epoch, applied FROM owner";
@@ -39,7 +38,7 @@ type Written = (i64, i64);
 /// What was found of a key.
 struct Found {
     written: Written,
-    state: Vec<u8>,
+    state: Option<Vec<u8>>,
     expires_at_ms: Option<i64>,
 }
 
@@ -67,7 +66,7 @@ impl PostgresStore {
             .owner
             .map(|(epoch, applied)| (unsigned(epoch), unsigned(applied)))
             .ok_or_else(|| StoreError::Damaged("the table of the owner has no row".to_owned()))?;
-        let values = keys.iter().map(|key| answer.take(key)).collect::<Result<_, _>>()?;
+        let values = keys.iter().map(|key| answer.take(key)).collect();
         Ok(Fetched { epoch, applied, values })
     }
 
@@ -121,13 +120,13 @@ impl Answer {
     }
 
     /// The value of a key, if it lives.
-    fn take(&self, key: &MissingKey) -> Result<Option<StoredValue>, StoreError> {
+    fn take(&self, key: &MissingKey) -> FetchedValue {
         let database = i32::from(key.database);
         let Some(found) = self.rows.get(&(database, indexed(&key.key).into_owned())) else { return Ok(None) };
         if self.flushed.get(&database).is_some_and(|flushed| found.written < *flushed) {
             return Ok(None);
         }
-        stored_value(database, &key.key, &found.state, found.expires_at_ms).map(Some)
+        stored_value(found.state.as_deref(), found.expires_at_ms).map(Some)
     }
 }
 

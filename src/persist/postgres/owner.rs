@@ -10,7 +10,11 @@ use crate::clock::Timestamp;
 use crate::persist::claim::{judge, kept_holder};
 use crate::persist::rows::{signed, unsigned};
 use crate::persist::store::{
-    Claim, Claimed, Epoch, EpochRow, Id, Lease, MAX_TOLD_EPOCHS, OwnerId, OwnerRow, StoreError, Tenure,
+    Claim, Claimed, DataSetId, Epoch, EpochRow, Id, Lease, MAX_TOLD_EPOCHS, OwnerId, OwnerRow, StoreError,
+    Tenure,
+};
+use crate::persist::told_epochs::{
+    MAX_TOLD_REFUSALS, MOST_KEPT_REFUSALS, RefusedBatches, ToldEpochs, kept_refusals,
 };
 
 /// The owner row, with the milliseconds until its lease ends. `clock_timestamp` moves on while a transaction waits for the row.
@@ -26,6 +30,21 @@ const CLOSE_EPOCHS: &str = "UPDATE epochs SET last_seq = $1 WHERE last_seq IS NU
 
 const OPEN_EPOCH: &str =
     "INSERT INTO epochs (epoch, started_at, first_seq) VALUES ($1, clock_timestamp(), $2)";
+
+/// What an epoch that ends has had refused, and not taken since.
+const REFUSED: &str = "SELECT r.batches FROM rejected AS r
+    WHERE r.epoch = $1 AND NOT EXISTS (SELECT 1 FROM entries AS e
+            WHERE e.database = r.database AND e.key = r.key AND (e.epoch, e.seq) > (r.epoch, r.seq))
+        AND NOT EXISTS (SELECT 1 FROM flushed AS f
+            WHERE f.database = r.database AND (f.epoch, f.seq) > (r.epoch, r.seq))
+    GROUP BY r.batches ORDER BY max(r.seq) DESC LIMIT $2";
+
+const KEEP_REFUSED: &str = "INSERT INTO refused_batches (epoch, first_seq, last_seq)
+    SELECT $1, r.first_seq, r.last_seq FROM unnest($2::bigint[], $3::bigint[]) AS r (first_seq, last_seq)
+    ON CONFLICT DO NOTHING";
+
+const REFUSED_BEFORE: &str = "SELECT epoch, first_seq, last_seq FROM refused_batches
+    ORDER BY epoch DESC, last_seq DESC, first_seq DESC LIMIT $1";
 
 const SET_LEASE: &str =
     "UPDATE owner SET lease_until = clock_timestamp() + $1::bigint * interval '1 millisecond'
@@ -56,6 +75,24 @@ pub(super) async fn read_owner(connection: &mut PgConnection) -> Result<OwnerRow
     })
 }
 
+/// Notes which batches of an epoch that ends lack rows for good.
+async fn keep_refused(connection: &mut PgConnection, epoch: u64) -> Result<(), StoreError> {
+    let refused: Vec<String> = sqlx::query_scalar(REFUSED)
+        .bind(signed(epoch))
+        .bind(i64::from(MOST_KEPT_REFUSALS) + 1)
+        .persistent(false)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(unavailable)?;
+    let (first_seqs, last_seqs): (Vec<i64>, Vec<i64>) = kept_refusals(&refused).into_iter().unzip();
+    if first_seqs.is_empty() {
+        return Ok(());
+    }
+    let keep = sqlx::query(KEEP_REFUSED).bind(signed(epoch)).bind(first_seqs).bind(last_seqs);
+    keep.persistent(false).execute(connection).await.map_err(unavailable)?;
+    Ok(())
+}
+
 fn id(text: &str) -> Result<Id, StoreError> {
     Id::parse(text).ok_or_else(|| StoreError::Damaged(format!("'{text}' in the owner row is no id")))
 }
@@ -65,6 +102,16 @@ pub(super) fn millis(lease: Duration) -> i64 {
 }
 
 impl PostgresStore {
+    pub(super) async fn known_data_set(&self) -> Result<Option<DataSetId>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let there =
+            sqlx::query_scalar("SELECT to_regclass('quotad_migrations') IS NOT NULL").persistent(false);
+        let there: bool = there.fetch_one(&mut *transaction).await.map_err(unavailable)?;
+        let data_set = if there { read_owner(&mut transaction).await?.data_set } else { None };
+        transaction.rollback().await.map_err(unavailable)?;
+        Ok(data_set)
+    }
+
     pub(super) async fn owner_row(&self) -> Result<OwnerRow, StoreError> {
         let mut transaction = self.begin().await?;
         let row = read_owner(&mut transaction).await?;
@@ -81,6 +128,7 @@ impl PostgresStore {
             transaction.rollback().await.map_err(unavailable)?;
             return Ok(refusal);
         }
+        keep_refused(&mut transaction, row.epoch).await?;
         let epoch = row.epoch + 1;
         let data_set: String = sqlx::query_scalar(TAKE)
             .bind(signed(epoch))
@@ -115,10 +163,16 @@ impl PostgresStore {
         Ok(if set.rows_affected() == 1 { Tenure::Kept } else { Tenure::Fenced })
     }
 
-    pub(super) async fn epoch_rows(&self) -> Result<Vec<EpochRow>, StoreError> {
+    pub(super) async fn told_epochs(&self) -> Result<ToldEpochs, StoreError> {
         let mut transaction = self.begin().await?;
         let rows: Vec<(i64, i64, i64, Option<i64>)> = sqlx::query_as(EPOCHS)
             .bind(i64::from(MAX_TOLD_EPOCHS))
+            .persistent(false)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(unavailable)?;
+        let refused: Vec<(i64, i64, i64)> = sqlx::query_as(REFUSED_BEFORE)
+            .bind(i64::from(MAX_TOLD_REFUSALS))
             .persistent(false)
             .fetch_all(&mut *transaction)
             .await
@@ -130,6 +184,11 @@ impl PostgresStore {
             first_seq: unsigned(first_seq),
             last_seq: last_seq.map(unsigned),
         };
-        Ok(rows.into_iter().map(row).collect())
+        let refused = refused.into_iter().map(|(epoch, first_seq, last_seq)| RefusedBatches {
+            epoch: unsigned(epoch),
+            first_seq: unsigned(first_seq),
+            last_seq: unsigned(last_seq),
+        });
+        Ok(ToldEpochs::of(rows.into_iter().map(row).collect(), refused.collect()))
     }
 }

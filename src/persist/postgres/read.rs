@@ -5,18 +5,20 @@ use super::error::{unavailable, unclear};
 use super::key::{key_of, place};
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
-use crate::persist::record::Record;
-use crate::persist::rows::{now_ms, signed, stored_value, unsigned};
+use crate::persist::rows::{ScannedRow, now_ms, page_of, signed, stored_value, unsigned};
 use crate::persist::store::{Page, Pruned, StoreError, Written};
 
 /// The rows behind a place; only of those that live is the value read.
 const SCAN: &str = "SELECT r.database, r.key, r.long_key,
-        CASE WHEN NOT r.deleted AND (r.expires_at_ms IS NULL OR r.expires_at_ms > $3)
-            AND (f.database IS NULL OR (r.epoch, r.seq) >= (f.epoch, f.seq)) THEN r.state END,
-        r.expires_at_ms
+        r.lives, CASE WHEN r.lives THEN r.state END, r.expires_at_ms
     FROM (
-        SELECT * FROM entries WHERE (database, key) > ($1, $2) ORDER BY database, key LIMIT $4
-    ) AS r LEFT JOIN flushed AS f ON f.database = r.database
+        SELECT e.*, NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > $3)
+            AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq)) AS lives
+        FROM (
+            SELECT * FROM entries WHERE (database, key) > ($1, $2) AND database >= 0
+            ORDER BY database, key LIMIT $4
+        ) AS e LEFT JOIN flushed AS f ON f.database = e.database
+    ) AS r
     ORDER BY r.database, r.key";
 
 /// As [`SCAN`], of the rows that batches behind $5 up to $6 wrote; with those of keys that are gone, or not.
@@ -27,7 +29,7 @@ const SCAN_WRITTEN: &str =
             NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > $3)
                 AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq)) AS lives
         FROM entries AS e LEFT JOIN flushed AS f ON f.database = e.database
-        WHERE (e.database, e.key) > ($1, $2) AND e.seq > $5 AND e.seq <= $6
+        WHERE (e.database, e.key) > ($1, $2) AND e.database >= 0 AND e.seq > $5 AND e.seq <= $6
     ) AS r WHERE r.lives OR $7 ORDER BY r.database, r.key LIMIT $4";
 
 const FLUSHED: &str = "SELECT database, seq FROM flushed ORDER BY database";
@@ -49,9 +51,16 @@ const PRUNE: &str =
 /// Behind the last row: databases are bytes.
 const END: (i32, &[u8]) = (256, &[]);
 
-type WrittenColumns = (i32, Vec<u8>, Option<Vec<u8>>, bool, Option<Vec<u8>>, Option<i64>);
+/// Database, key in the index, long key, whether it lives, state, expiry.
+type ScanColumns = (i32, Vec<u8>, Option<Vec<u8>>, bool, Option<Vec<u8>>, Option<i64>);
 
-type ScanColumns = (i32, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>, Option<i64>);
+fn scanned((database, key, long, lives, state, expires_at_ms): ScanColumns) -> ScannedRow {
+    ScannedRow {
+        database: database.into(),
+        key: long.unwrap_or(key).into(),
+        value: lives.then(|| stored_value(state.as_deref(), expires_at_ms)).transpose(),
+    }
+}
 
 impl PostgresStore {
     pub(super) async fn scan_page(
@@ -72,23 +81,7 @@ impl PostgresStore {
             .await
             .map_err(unavailable)?;
         drop(transaction);
-        let whole = u32::try_from(found.len()).is_ok_and(|found| found >= rows);
-        let mut page = Page::default();
-        let mut last = None;
-        for (database, key, long, state, expires_at_ms) in found {
-            let key = key_of(database, key, long)?;
-            if let Some(state) = state {
-                let value = stored_value(database, &key.key, &state, expires_at_ms)?;
-                page.records.push(Record {
-                    database: key.database,
-                    key: key.key.clone(),
-                    value: Some(value),
-                });
-            }
-            last = Some(key);
-        }
-        page.next = last.filter(|_| whole);
-        Ok(page)
+        Ok(page_of(found.into_iter().map(scanned), rows, false))
     }
 
     pub(super) async fn written_page(
@@ -100,7 +93,7 @@ impl PostgresStore {
     ) -> Result<Page, StoreError> {
         let (database, key) = place(after);
         let mut transaction = self.begin().await?;
-        let found: Vec<WrittenColumns> = sqlx::query_as(SCAN_WRITTEN)
+        let found: Vec<ScanColumns> = sqlx::query_as(SCAN_WRITTEN)
             .bind(database)
             .bind(&*key)
             .bind(now_ms(now))
@@ -113,15 +106,7 @@ impl PostgresStore {
             .await
             .map_err(unavailable)?;
         drop(transaction);
-        let whole = u32::try_from(found.len()).is_ok_and(|found| found >= rows);
-        let mut page = Page::default();
-        for (database, key, long, _, state, expires_at_ms) in found {
-            let MissingKey { database: number, key } = key_of(database, key, long)?;
-            let value = state.map(|state| stored_value(database, &key, &state, expires_at_ms)).transpose()?;
-            page.records.push(Record { database: number, key, value });
-        }
-        page.next = page.records.last().filter(|_| whole).map(Record::missing_key);
-        Ok(page)
+        Ok(page_of(found.into_iter().map(scanned), rows, written.with_gone))
     }
 
     pub(super) async fn flush_marks(&self) -> Result<Vec<(u8, u64)>, StoreError> {

@@ -14,7 +14,7 @@ const LOCK_OWNER: &str = "SELECT id FROM owner FOR UPDATE";
 const ROWS: &str = "SELECT (SELECT count(*) FROM entries) + (SELECT count(*) FROM closed_periods)";
 
 /// Every table with data. TRUNCATE gives the room back at once, where DELETE would leave it to a vacuum.
-const EMPTY: &str = "TRUNCATE entries, flushed, closed_periods, rejected, epochs";
+const EMPTY: &str = "TRUNCATE entries, flushed, closed_periods, rejected, refused_batches, epochs";
 
 const TAKE: &str =
     "UPDATE owner SET data_set = NULL, epoch = $1, owner = $2::uuid, holder = $3, applied = $4, pruned = 0,

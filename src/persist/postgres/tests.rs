@@ -8,7 +8,9 @@ use sqlx::Executor;
 use super::key::indexed;
 use super::*;
 use crate::persist::batch::ClosedPeriod;
-use crate::persist::contract::{self, Harness, NOON, OWNER, batch, claimed, limit, put, record, used};
+use crate::persist::contract::{
+    self, Harness, NOON, OWNER, batch, claimed, fetched, limit, put, record, used,
+};
 
 mod connections;
 mod pooled;
@@ -55,7 +57,7 @@ impl Fixture {
 
     async fn migrated() -> Self {
         let fixture = Self::empty().await;
-        assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth", "0002 snapshots"]);
+        assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth", "0002 refused_batches", "0003 snapshots"]);
         fixture
     }
 
@@ -100,6 +102,10 @@ impl Harness for Fixture {
         self.run(format!("ALTER TABLE entries DROP CONSTRAINT {}", constraint_of(key))).await;
     }
 
+    async fn damage_key(&self, key: &[u8]) {
+        self.run(format!("UPDATE entries SET state = '\\x0163' WHERE key = {}", literal(key))).await;
+    }
+
     async fn make_newer(&self, key: &[u8]) {
         self.run(format!("UPDATE entries SET seq = 1000000 WHERE key = {}", literal(key))).await;
     }
@@ -111,10 +117,11 @@ contract::suite!(Fixture::migrated());
 async fn a_dry_run_changes_nothing() {
     let fixture = Fixture::empty().await;
     for _ in 0..2 {
-        assert_eq!(fixture.store.migrate(true).await.unwrap(), ["0001 truth", "0002 snapshots"]);
+        assert_eq!(fixture.store.migrate(true).await.unwrap(), ["0001 truth", "0002 refused_batches", "0003 snapshots"]);
     }
     assert!(matches!(fixture.store.owner().await, Err(StoreError::Denied(_))));
-    assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth", "0002 snapshots"]);
+    assert_eq!(fixture.store.data_set().await, Ok(None));
+    assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth", "0002 refused_batches", "0003 snapshots"]);
     assert_eq!(fixture.store.migrate(true).await, Ok(Vec::new()));
 }
 
@@ -140,6 +147,14 @@ async fn another_schema_is_refused() {
         .await;
     let drift = fixture.store.migrate(false).await.unwrap_err().to_string();
     assert!(drift.contains("another migration 1"), "{drift}");
+}
+
+#[tokio::test]
+async fn refusals_from_before_they_were_kept_count() {
+    let fixture = Fixture::migrated().await;
+    let undo = "DROP TABLE refused_batches; ALTER TABLE rejected DROP COLUMN batches;
+        DELETE FROM quotad_migrations WHERE version = 2";
+    contract::refusals_are_kept_by_a_migration(&fixture, fixture.run(undo.to_owned())).await;
 }
 
 #[tokio::test]
@@ -186,13 +201,13 @@ async fn a_fetch_goes_on_where_its_connection_has_ended() {
     let epoch = claimed(&fixture.store).await;
     fixture.store.apply(OWNER, &batch(epoch, 1, vec![put("a", 7)])).await.unwrap();
     let keys = [MissingKey { database: 0, key: b"a"[..].into() }];
-    let found = fixture.store.fetch(&keys, NOON).await.unwrap().values;
+    let found = fetched(&fixture.store, &keys, NOON).await;
     assert!(found[0].is_some());
     let mut admin = PgConnection::connect(&server().url()).await.unwrap();
     let end = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = $1";
     for _ in 0..3 {
         sqlx::query(end).bind(&fixture.schema).execute(&mut admin).await.unwrap();
-        assert_eq!(fixture.store.fetch(&keys, NOON).await.unwrap().values, found);
+        assert_eq!(fetched(&fixture.store, &keys, NOON).await, found);
     }
 }
 
@@ -224,7 +239,7 @@ async fn bytes_are_fetched_whatever_the_role_says() {
     let again = Fixture { store: Fixture::open(&fixture.schema), ..fixture };
     let keys = keys.map(|key| MissingKey { database: 0, key: key.as_bytes().into() });
     for keys in [&keys[..1], &keys] {
-        let found = again.store.fetch(keys, NOON).await.unwrap().values;
+        let found = fetched(&again.store, keys, NOON).await;
         assert!(found.iter().all(Option::is_some), "{found:?}");
     }
 }

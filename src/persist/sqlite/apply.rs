@@ -12,6 +12,7 @@ use crate::persist::batch::Batch;
 use crate::persist::chain::{check, continued_by, overtaken, refusal_of_found};
 use crate::persist::rows::{Row, Rows, closed_rows_of, rejected_of, signed, subject_of};
 use crate::persist::store::{Applied, OwnerId, RejectedRecord, StoreError};
+use crate::persist::told_epochs::batches_of;
 
 /// Rows in one statement: more gain nothing, and fewer are tried again where one is refused.
 const CHUNK_ROWS: usize = 128;
@@ -28,10 +29,18 @@ const CLOSE: &str = "INSERT INTO closed_periods (database, key, subject, limit_n
     ON CONFLICT (database, key, limit_name, period_start_us) DO UPDATE SET period_end_us = excluded.period_end_us,
         used = excluded.used, maximum = excluded.maximum, epoch = excluded.epoch, seq = excluded.seq";
 
-const REJECT: &str = "INSERT INTO rejected (database, key, subject, reason, rejected_at_ms, epoch, seq)
-    VALUES (?, ?, ?, ?, CAST(unixepoch('subsec') * 1000 AS INTEGER), ?, ?)
+/// A row that was refused before and not taken since lacks what was changed then too. Of very many times all batches between are noted.
+const REJECT: &str = "INSERT INTO rejected (database, key, subject, reason, rejected_at_ms, epoch, seq, batches)
+    VALUES (?, ?, ?, ?, CAST(unixepoch('subsec') * 1000 AS INTEGER), ?, ?, ?)
     ON CONFLICT (database, key) DO UPDATE SET reason = excluded.reason, rejected_at_ms = excluded.rejected_at_ms,
-        epoch = excluded.epoch, seq = excluded.seq";
+        epoch = excluded.epoch, seq = excluded.seq, batches = CASE WHEN rejected.epoch < excluded.epoch
+            OR EXISTS (SELECT 1 FROM entries AS e WHERE e.database = rejected.database AND e.key = rejected.key
+                AND (e.epoch, e.seq) > (rejected.epoch, rejected.seq))
+            OR EXISTS (SELECT 1 FROM flushed AS f WHERE f.database = rejected.database
+                AND (f.epoch, f.seq) > (rejected.epoch, rejected.seq))
+            THEN excluded.batches
+            WHEN length(rejected.batches) > 1000 THEN substr(rejected.batches, 1, instr(rejected.batches, '-')) || excluded.seq
+            ELSE rejected.batches || ' ' || excluded.batches END";
 
 /// What was refused under this number or a later one, and is not in the truth in a state from behind that.
 const REJECTED: &str = "SELECT r.database, r.key, r.reason FROM rejected AS r
@@ -201,6 +210,7 @@ async fn put_rejected(
             .bind(&record.reason)
             .bind(signed(batch.epoch))
             .bind(signed(batch.seq))
+            .bind(batches_of(batch))
             .execute(&mut **transaction)
             .await
             .map_err(unavailable)?;

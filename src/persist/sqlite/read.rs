@@ -1,13 +1,15 @@
 //! Fetching, scanning, counting and pruning in SQLite.
 
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
 use super::SqliteStore;
 use super::error::{unavailable, unclear};
 use super::owner::read_owner;
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
-use crate::persist::record::Record;
-use crate::persist::rows::{now_ms, signed, stored_value, unsigned};
-use crate::persist::store::{Fetched, OwnerRow, Page, Pruned, StoreError, Written};
+use crate::persist::rows::{ScannedRow, now_ms, page_of, signed, stored_value, unsigned};
+use crate::persist::store::{Fetched, FetchedValue, OwnerRow, Page, Pruned, StoreError, Written};
 
 const FETCH: &str =
     "SELECT e.state, e.expires_at_ms FROM entries e LEFT JOIN flushed f ON f.database = e.database
@@ -15,20 +17,24 @@ const FETCH: &str =
         AND (e.expires_at_ms IS NULL OR e.expires_at_ms > ?3)
         AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq))";
 
-/// The rows behind (?1, ?2) with whether they live at ?3; a first page begins before every row, at database -1.
-const SCAN: &str = "SELECT e.database, e.key, e.state, e.expires_at_ms,
+/// The rows behind (?1, ?2) with whether they live at ?3; a first page begins before every row, at database -1. SQLite keeps in any column
+/// whatever somebody has written into it: a key that is not of bytes is nobody's, and its place in the order cannot be told.
+const SCAN: &str = "SELECT e.state, e.expires_at_ms, e.database, e.key,
         NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > ?3)
             AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq))
     FROM entries e LEFT JOIN flushed f ON f.database = e.database
-    WHERE (e.database, e.key) > (?1, ?2) ORDER BY e.database, e.key LIMIT ?4";
+    WHERE (e.database, e.key) > (?1, ?2) AND e.database >= 0 AND typeof(e.database) = 'integer'
+        AND typeof(e.key) = 'blob'
+    ORDER BY e.database, e.key LIMIT ?4";
 
 /// As [`SCAN`], of the rows that batches behind ?5 up to ?6 wrote; with those of keys that are gone, or not.
-const SCAN_WRITTEN: &str = "SELECT database, key, CASE WHEN lives THEN state END, expires_at_ms FROM (
+const SCAN_WRITTEN: &str = "SELECT state, expires_at_ms, database, key, lives FROM (
         SELECT e.database, e.key, e.state, e.expires_at_ms,
             NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > ?3)
                 AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq)) AS lives
         FROM entries e LEFT JOIN flushed f ON f.database = e.database
-        WHERE (e.database, e.key) > (?1, ?2) AND e.seq > ?5 AND e.seq <= ?6
+        WHERE (e.database, e.key) > (?1, ?2) AND e.database >= 0 AND typeof(e.database) = 'integer'
+            AND typeof(e.key) = 'blob' AND e.seq > ?5 AND e.seq <= ?6
     ) WHERE lives OR ?7 ORDER BY database, key LIMIT ?4";
 
 const FLUSHED: &str = "SELECT database, seq FROM flushed ORDER BY database";
@@ -49,10 +55,20 @@ const PRUNE: &str = "DELETE FROM entries WHERE (database, key) > (?1, ?2) AND (d
 /// Behind the last row: databases are bytes.
 const END: (i64, &[u8]) = (256, &[]);
 
-type ScanColumns = (i64, Vec<u8>, Option<Vec<u8>>, Option<i64>, bool);
-
 fn place(after: Option<&MissingKey>) -> (i64, &[u8]) {
     after.map_or((-1, &[]), |after| (i64::from(after.database), &after.key))
+}
+
+/// The value of a row that lives, whose first two columns are state and expiry, of any type.
+fn value_of(row: &SqliteRow) -> FetchedValue {
+    let refused = |error: sqlx::Error| error.to_string();
+    let state: Option<Vec<u8>> = row.try_get(0).map_err(refused)?;
+    stored_value(state.as_deref(), row.try_get(1).map_err(refused)?).map(Some)
+}
+
+fn scanned(row: &SqliteRow) -> Result<ScannedRow, sqlx::Error> {
+    let value = if row.try_get(4)? { value_of(row) } else { Ok(None) };
+    Ok(ScannedRow { database: row.try_get(2)?, key: row.try_get::<Vec<u8>, _>(3)?.into(), value })
 }
 
 fn key_of(database: i64, key: Vec<u8>) -> Result<MissingKey, StoreError> {
@@ -72,15 +88,14 @@ impl SqliteStore {
         let mut transaction = self.readers.begin().await.map_err(unavailable)?;
         let OwnerRow { epoch, applied, .. } = read_owner(&mut *transaction).await?;
         for MissingKey { database, key } in keys {
-            let row: Option<(Vec<u8>, Option<i64>)> = sqlx::query_as(FETCH)
+            let row = sqlx::query(FETCH)
                 .bind(database)
                 .bind(&**key)
                 .bind(now_ms(now))
                 .fetch_optional(&mut *transaction)
                 .await
                 .map_err(unavailable)?;
-            let value = row.map(|(state, expires)| stored_value((*database).into(), key, &state, expires));
-            values.push(value.transpose()?);
+            values.push(row.as_ref().map_or(Ok(None), value_of));
         }
         transaction.rollback().await.map_err(unavailable)?;
         Ok(Fetched { epoch, applied, values })
@@ -93,7 +108,7 @@ impl SqliteStore {
         now: Timestamp,
     ) -> Result<Page, StoreError> {
         let (database, key) = place(after);
-        let found: Vec<ScanColumns> = sqlx::query_as(SCAN)
+        let found = sqlx::query(SCAN)
             .bind(database)
             .bind(key)
             .bind(now_ms(now))
@@ -101,23 +116,8 @@ impl SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(unavailable)?;
-        let whole = u32::try_from(found.len()).is_ok_and(|found| found >= rows);
-        let mut page = Page::default();
-        let mut last = None;
-        for (database, key, state, expires_at_ms, lives) in found {
-            let key = key_of(database, key)?;
-            if let (true, Some(state)) = (lives, state) {
-                let value = stored_value(key.database.into(), &key.key, &state, expires_at_ms)?;
-                page.records.push(Record {
-                    database: key.database,
-                    key: key.key.clone(),
-                    value: Some(value),
-                });
-            }
-            last = Some(key);
-        }
-        page.next = last.filter(|_| whole);
-        Ok(page)
+        let found: Vec<_> = found.iter().map(scanned).collect::<Result<_, _>>().map_err(unavailable)?;
+        Ok(page_of(found.into_iter(), rows, false))
     }
 
     pub(super) async fn written_page(
@@ -128,7 +128,7 @@ impl SqliteStore {
         now: Timestamp,
     ) -> Result<Page, StoreError> {
         let (database, key) = place(after);
-        let found: Vec<(i64, Vec<u8>, Option<Vec<u8>>, Option<i64>)> = sqlx::query_as(SCAN_WRITTEN)
+        let found = sqlx::query(SCAN_WRITTEN)
             .bind(database)
             .bind(key)
             .bind(now_ms(now))
@@ -139,16 +139,8 @@ impl SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(unavailable)?;
-        let whole = u32::try_from(found.len()).is_ok_and(|found| found >= rows);
-        let mut page = Page::default();
-        for (database, key, state, expires_at_ms) in found {
-            let MissingKey { database, key } = key_of(database, key)?;
-            let value =
-                state.map(|state| stored_value(database.into(), &key, &state, expires_at_ms)).transpose()?;
-            page.records.push(Record { database, key, value });
-        }
-        page.next = page.records.last().filter(|_| whole).map(Record::missing_key);
-        Ok(page)
+        let found: Vec<_> = found.iter().map(scanned).collect::<Result<_, _>>().map_err(unavailable)?;
+        Ok(page_of(found.into_iter(), rows, written.with_gone))
     }
 
     pub(super) async fn flush_marks(&self) -> Result<Vec<(u8, u64)>, StoreError> {

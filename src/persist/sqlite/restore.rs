@@ -10,7 +10,7 @@ use crate::persist::store::{DataSetId, OwnerId, Restore, Restoring, StoreError, 
 const ROWS: &str = "SELECT (SELECT count(*) FROM entries) + (SELECT count(*) FROM closed_periods)";
 
 /// Every table with data.
-const EMPTY: &str = "DELETE FROM entries; DELETE FROM flushed; DELETE FROM closed_periods; DELETE FROM rejected; DELETE FROM epochs";
+const EMPTY: &str = "DELETE FROM entries; DELETE FROM flushed; DELETE FROM closed_periods; DELETE FROM rejected; DELETE FROM refused_batches; DELETE FROM epochs";
 
 const TAKE: &str =
     "UPDATE owner SET data_set = NULL, epoch = ?1, owner = ?2, holder = ?3, applied = ?4, pruned = 0,

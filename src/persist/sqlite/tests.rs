@@ -20,7 +20,7 @@ impl Fixture {
 
     async fn migrated() -> Self {
         let fixture = Self::empty().await;
-        assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth", "0002 snapshots"]);
+        assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth", "0002 refused_batches", "0003 snapshots"]);
         fixture
     }
 
@@ -56,6 +56,11 @@ impl Harness for Fixture {
         sqlx::query("DELETE FROM refused WHERE key = ?").bind(key).execute(&self.store.writer).await.unwrap();
     }
 
+    async fn damage_key(&self, key: &[u8]) {
+        let damage = sqlx::query("UPDATE entries SET state = x'0163' WHERE key = ?").bind(key);
+        damage.execute(&self.store.writer).await.unwrap();
+    }
+
     async fn make_newer(&self, key: &[u8]) {
         let newer = sqlx::query("UPDATE entries SET seq = 1000000 WHERE key = ?").bind(key);
         newer.execute(&self.store.writer).await.unwrap();
@@ -84,10 +89,11 @@ async fn the_file_is_its_owners_and_keeps_what_was_applied() {
 async fn a_dry_run_changes_nothing() {
     let fixture = Fixture::empty().await;
     for _ in 0..2 {
-        assert_eq!(fixture.store.migrate(true).await.unwrap(), ["0001 truth", "0002 snapshots"]);
+        assert_eq!(fixture.store.migrate(true).await.unwrap(), ["0001 truth", "0002 refused_batches", "0003 snapshots"]);
     }
     assert!(matches!(fixture.store.owner().await, Err(StoreError::Denied(_))));
-    assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth", "0002 snapshots"]);
+    assert_eq!(fixture.store.data_set().await, Ok(None));
+    assert_eq!(fixture.store.migrate(false).await.unwrap(), ["0001 truth", "0002 refused_batches", "0003 snapshots"]);
     assert_eq!(fixture.store.migrate(true).await, Ok(Vec::new()));
 }
 
@@ -103,6 +109,17 @@ async fn another_schema_is_refused() {
 }
 
 #[tokio::test]
+async fn refusals_from_before_they_were_kept_count() {
+    let fixture = Fixture::migrated().await;
+    let undo = async {
+        fixture.run("DROP TABLE refused_batches").await;
+        fixture.run("ALTER TABLE rejected DROP COLUMN batches").await;
+        fixture.run("DELETE FROM migrations WHERE version = 2").await;
+    };
+    contract::refusals_are_kept_by_a_migration(&fixture, undo).await;
+}
+
+#[tokio::test]
 async fn what_is_no_database_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("truth.sqlite");
@@ -112,6 +129,44 @@ async fn what_is_no_database_is_refused() {
     assert!(matches!(&opened, Err(StoreError::Damaged(reason)) if reason.contains(&path)), "{opened:?}");
     let missing = SqliteStore::open(&directory.path().join("none/truth.sqlite")).await.map(|_| ());
     assert!(matches!(&missing, Err(StoreError::Denied(reason)) if reason.contains("none")), "{missing:?}");
+}
+
+/// SQLite keeps in any column whatever somebody has written into it.
+#[tokio::test]
+async fn columns_of_any_type_make_damaged_rows() {
+    let fixture = Fixture::migrated().await;
+    let epoch = claimed(&fixture.store).await;
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let records = names.map(|name| put(name, 1)).to_vec();
+    fixture.store.apply(OWNER, &batch(epoch, 1, records)).await.unwrap();
+    for sql in [
+        "UPDATE entries SET state = 7 WHERE key = x'61'",
+        "UPDATE entries SET state = NULL WHERE key = x'62'",
+        "UPDATE entries SET expires_at_ms = 'never' WHERE key = x'63'",
+        "UPDATE entries SET key = 'd' WHERE key = x'64'",
+        "UPDATE entries SET database = 16 WHERE key = x'65'",
+        "INSERT INTO entries SELECT 300, key, type, state, NULL, NULL, NULL, 0, 1, 1 FROM entries WHERE key = x'66' AND database = 0",
+        "INSERT INTO entries SELECT -1, key, type, state, NULL, NULL, NULL, 0, 1, 1 FROM entries WHERE key = x'66' AND database = 0",
+    ] {
+        fixture.run(sql).await;
+    }
+    let page = fixture.store.scan(None, 10, NOON).await.unwrap();
+    assert_eq!(page.records, [put("f", 1)]);
+    let damaged: Vec<_> = page.damaged.iter().map(|row| (row.database, &*row.key)).collect();
+    let expected: [(i64, &[u8]); 5] = [(0, b"a"), (0, b"b"), (0, b"c"), (16, b"e"), (300, b"f")];
+    assert_eq!(damaged, expected);
+    // However pages are cut, they come to an end.
+    let (mut met, mut after) = (0, None);
+    for _ in 0..=expected.len() {
+        let page = fixture.store.scan(after.as_ref(), 1, NOON).await.unwrap();
+        met += page.records.len() + page.damaged.len();
+        after = page.next;
+        assert_eq!(after.is_none(), met > expected.len(), "at row {met}");
+    }
+    let keys = names.map(|name| MissingKey { database: 0, key: name.as_bytes().into() });
+    let values = fixture.store.fetch(&keys, NOON).await.unwrap().values;
+    let damaged = values.iter().map(Result::is_err);
+    assert_eq!(damaged.collect::<Vec<_>>(), [true, true, true, false, false, false], "{values:?}");
 }
 
 #[tokio::test]

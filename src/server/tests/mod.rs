@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 
 use super::{ConnectionLimits, ListenAddress, Registry, ServeError, Server, ServerConfig, Shutdown};
 use crate::clock::{ManualClock, Stopwatch};
-use crate::dispatch::ports::{Clients, Fetch, Pending};
+use crate::dispatch::ports::{Clients, Fetch, FetchError, Pending};
 use crate::dispatch::testing::{Engine, HARNESS_START, Missing, Outside, ports};
 use crate::dispatch::{
     Answer, Args, Arity, CommandTable, Context, Flags, Group, Handled, Keys, Outcome, Ports, ReplyMode, Spec,
@@ -133,11 +133,12 @@ fn fetched(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
     Ok(Outcome::Reply)
 }
 
-/// Fetches a key once `open` was called for `get-KEY`; keys that begin with `fail` cannot be fetched.
+/// Fetches a key once `open` was called for `get-KEY`; keys that begin with `fail` cannot be fetched, and those that begin
+/// with `damaged` cannot be read.
 struct TestFetch;
 
 impl Fetch for TestFetch {
-    fn fetch(&self, missing: Missing) -> Pending<Result<(), String>> {
+    fn fetch(&self, missing: Missing, _ahead: Missing) -> Pending<Result<(), FetchError>> {
         Box::pin(async move {
             let key = String::from_utf8(missing.0[0].key.to_vec()).unwrap();
             if key == "never" {
@@ -145,7 +146,10 @@ impl Fetch for TestFetch {
             }
             opened(format!("get-{key}").as_bytes()).await;
             if key.starts_with("fail") {
-                return Err("ERR the truth is away".to_owned());
+                return Err(FetchError::Away("ERR the truth is away".to_owned()));
+            }
+            if key.starts_with("damaged") {
+                return Err(FetchError::Damaged(format!("ERR {key} cannot be read")));
             }
             open(&key);
             Ok(())

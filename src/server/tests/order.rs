@@ -59,6 +59,17 @@ fn a_fetch_that_fails_is_an_error_reply() {
     client.expect("-ERR the truth is away\r\n+PONG\r\n+PONG\r\n");
 }
 
+/// Others are there, or are asked for.
+#[test]
+fn a_key_that_cannot_be_read_is_the_error_of_its_requests_alone() {
+    let server = Running::start();
+    let mut client = server.connect();
+    ["get-damaged", "get-behind", "there"].into_iter().for_each(open);
+    client.send(b"fetched damaged\r\nfetched there\r\nfetched behind\r\nfetched damaged\r\nPING\r\n");
+    client.expect("-ERR damaged cannot be read\r\n$5\r\nthere\r\n$6\r\nbehind\r\n");
+    client.expect("-ERR damaged cannot be read\r\n+PONG\r\n");
+}
+
 /// Else a pipeline would wait as long as the truth is waited for, once for each of its requests.
 #[test]
 fn what_came_before_a_fetch_failed_is_refused_with_it() {

@@ -1,5 +1,6 @@
 //! The faults, a file for each kind.
 
+mod damaged;
 mod disk;
 mod failover;
 mod kill;
@@ -43,11 +44,13 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "a flipped byte amid the outbox", run: outbox::flipped },
     Fault { name: "a torn end of the outbox", run: outbox::torn },
     Fault { name: "a row that Postgres refuses", run: refused::constrained },
+    Fault { name: "rows that cannot be read", run: damaged::edited },
     Fault { name: "a second server", run: ownership::second_server },
     Fault { name: "an expired lease", run: ownership::take_over },
     Fault { name: "SIGSTOP past the lease", run: ownership::stopped_past_lease },
     Fault { name: "SIGSTOP past the lease, mid-flush", run: ownership::stopped_mid_flush },
     Fault { name: "the database emptied", run: start::emptied },
+    Fault { name: "a truth that is not the directory's", run: start::misplaced },
     Fault { name: "SIGTERM while Postgres is down", run: start::terminated_without_truth },
     Fault { name: "the clock an hour back, then a year ahead", run: start::clock_set },
     Fault { name: "kill -9 of quotad around a rollover", run: rollover::killed_around },

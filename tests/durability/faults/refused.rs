@@ -41,7 +41,32 @@ pub fn constrained() -> Row {
         assert_eq!(cluster.text(&used), "3");
     });
     scene.restart_and_compare();
+    forgotten(&cluster, folder.path());
     row
+}
+
+/// What was refused is lost with the process, and the next one knows it, also when the row has been taken since without it.
+fn forgotten(cluster: &Cluster, directory: &std::path::Path) {
+    let setup = Setup::postgres(&cluster.url(), directory);
+    let server = setup.start();
+    let client = &mut server.connect();
+    call(client, &format!("SELECT {PROBE_DATABASE}"));
+    let kept = token_of(&take(client, "taken", " DURABLE"));
+    cluster.run(&format!(
+        "ALTER TABLE entries ADD CONSTRAINT of_the_test CHECK (subject <> '{REFUSED}') NOT VALID"
+    ));
+    let lost = token_of(&take(client, REFUSED, ""));
+    assert_eq!(synced(client, lost), "REFUSED");
+    assert!(server.terminate().success());
+    cluster.run("ALTER TABLE entries DROP CONSTRAINT of_the_test");
+    for _ in 0..2 {
+        let server = setup.start();
+        let client = &mut server.connect();
+        call(client, &format!("SELECT {PROBE_DATABASE}"));
+        assert_eq!([kept, lost].map(|token| synced(client, token)), ["DURABLE", "REFUSED"]);
+        assert!(matches!(take(client, REFUSED, " DURABLE"), Reply::Many(..)), "it is taken now");
+        server.kill();
+    }
 }
 
 fn call(client: &mut Connection, words: &str) -> Reply {

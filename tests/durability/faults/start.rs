@@ -9,7 +9,7 @@ use crate::load::{CLIENTS, Load};
 use crate::report::Row;
 use crate::server::{Server, Setup};
 use crate::support::Reply;
-use crate::surroundings::{outage, pass, seed, until};
+use crate::surroundings::{DEADLINE, outage, pass, seed, until};
 
 /// Debian's package `faketime`; the variant for programs with threads.
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
@@ -52,11 +52,59 @@ pub fn emptied() -> Row {
         let refusal = setup.refusal();
         assert!(refusal.contains(&data_set) && refusal.contains("is empty"), "{refusal}");
     }
-    // The refused starts have made tables there, and no data set.
+    let tables =
+        cluster.text("SELECT count(*)::text FROM pg_class WHERE relnamespace = 'public'::regnamespace");
+    assert_eq!(tables, "0", "what is refused is left as it is");
     cluster.run("DROP SCHEMA public CASCADE; ALTER SCHEMA aside RENAME TO public");
     let server = setup.start();
     server.compare(&ledger.names(), &setup.truth().read());
     row
+}
+
+/// A data directory that is started with a truth that is not its own, or whose file is not there: nothing is made or lost.
+pub fn misplaced() -> Row {
+    let cluster = Cluster::start();
+    let [postgres, sqlite, other] = [(); 3].map(|()| tempfile::tempdir().expect("a directory can be made"));
+    let setup = Setup::postgres(&cluster.url(), postgres.path());
+    assert!(setup.start().terminate().success());
+    let refusal = Setup::sqlite(postgres.path()).refusal();
+    for part in ["truth.sqlite", "belongs to a server on Postgres", "--truth postgres://", "--data-dir"] {
+        assert!(refusal.contains(part), "{refusal}");
+    }
+    assert!(!postgres.path().join("truth.sqlite").exists(), "no file is made");
+    assert!(setup.start().terminate().success());
+
+    assert!(Setup::sqlite(other.path()).start().terminate().success());
+    let setup = Setup::sqlite(sqlite.path());
+    let [file, log, aside] =
+        ["truth.sqlite", "truth.sqlite-wal", "aside"].map(|name| sqlite.path().join(name));
+    // Most of it is in the file, the last change in the log beside it alone.
+    let server = setup.start();
+    server.call("SET first 1");
+    assert!(server.terminate().success());
+    let server = setup.start();
+    server.call("SET last 1");
+    server.wait_for_truth(DEADLINE);
+    server.kill();
+    let logged = std::fs::read(&log).expect("the log is there");
+    std::fs::rename(&file, &aside).expect("a file can be moved");
+    let others = std::fs::read(other.path().join("truth.sqlite")).expect("the other file is there");
+    for content in [None, Some(Vec::new()), Some(others)] {
+        if let Some(content) = &content {
+            std::fs::write(&file, content).expect("a file can be written");
+        }
+        let refusal = setup.refusal();
+        assert!(refusal.contains("belongs to the data set") && refusal.contains("--data-dir"), "{refusal}");
+        assert_eq!(std::fs::read(&file).ok(), content, "it is left as it is: {refusal}");
+        assert!(
+            std::fs::read(&log).is_ok_and(|found| found == logged),
+            "the log is left as it is: {refusal}"
+        );
+    }
+    std::fs::rename(&aside, &file).expect("a file can be moved");
+    let server = setup.start();
+    assert_eq!(server.call("MGET first last").in_cli_notation(), "1) \"1\"\n2) \"1\"");
+    Row::default()
 }
 
 /// SIGTERM while Postgres is down; it is back for the next start.

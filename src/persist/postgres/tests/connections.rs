@@ -63,7 +63,12 @@ async fn fetches_keep_no_connection_from_a_flush() {
     let (first, next) = (batch(epoch, 1, vec![put("a", 7)]), batch(epoch, 2, vec![put("a", 8)]));
     let keys = [MissingKey { database: 0, key: b"a"[..].into() }];
     assert_eq!(patiently(async || store.apply(OWNER, &first).await).await, whole);
-    assert!(patiently(async || store.fetch(&keys, NOON).await).await.unwrap().values[0].is_some());
+    assert!(
+        patiently(async || store.fetch(&keys, NOON).await).await.unwrap().values[0]
+            .as_ref()
+            .unwrap()
+            .is_some()
+    );
     assert_eq!(patiently(async || store.apply(OWNER, &next).await).await, whole);
 }
 

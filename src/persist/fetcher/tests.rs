@@ -1,0 +1,66 @@
+//! Who asks for a key that cannot be read is told so, and nobody else.
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::persist::contract::{NOON, OWNER, batch, claimed, put};
+use crate::persist::fake::FakeStore;
+
+fn key(key: &str) -> MissingKey {
+    MissingKey { database: 0, key: key.as_bytes().into() }
+}
+
+async fn begun() -> (Arc<FakeStore>, Arc<Engine>, Arc<FlushStats>, FetchDoor) {
+    let store = Arc::new(FakeStore::new());
+    let epoch = claimed(&*store).await;
+    let records = ["a", "b", "bad", "worse"].map(|key| put(key, 1)).to_vec();
+    store.apply(OWNER, &batch(epoch, 1, records)).await.unwrap();
+    let (engine, stats) = (Arc::new(Engine::in_front_of_truth()), Arc::<FlushStats>::default());
+    let (door, requests) = FetchDoor::new(Duration::from_secs(30));
+    let parts = FetchParts {
+        store: store.clone(),
+        engine: Arc::clone(&engine),
+        clock: Arc::new(ManualClock::at(NOON)),
+        progress: Arc::default(),
+        pending: Arc::default(),
+        stats: Arc::clone(&stats),
+        timeout: Duration::from_secs(30),
+    };
+    tokio::spawn(Fetcher::new(requests, parts).run());
+    (store, engine, stats, door)
+}
+
+#[tokio::test]
+async fn a_damaged_key_is_an_error_for_who_needs_it() {
+    let (store, engine, stats, door) = begun().await;
+    store.damage_key(b"bad");
+    store.damage_key(b"worse");
+    let fetch =
+        |keys: &[&str], needed| door.clone().fetch(keys.iter().map(|name| key(name)).collect(), needed);
+    // All at once, so that they share queries.
+    let (good, bad, ahead, both) = tokio::join!(
+        fetch(&["a", "none"], 2),
+        fetch(&["bad"], 1),
+        fetch(&["b", "worse"], 1),
+        fetch(&["a", "bad"], 2),
+    );
+    assert_eq!((good, ahead), (Ok(()), Ok(())));
+    for told in [bad, both] {
+        let Err(FetchError::Damaged(text)) = told else { panic!("{told:?}") };
+        assert!(
+            text.starts_with("ERR the truth's row of the key 'bad' cannot be read: the row is"),
+            "{text}"
+        );
+    }
+    assert!(!engine.is_unknown(0, b"a") && !engine.is_unknown(0, b"b") && !engine.is_unknown(0, b"none"));
+    for damaged in ["bad", "worse"] {
+        assert!(engine.is_unknown(0, damaged.as_bytes()) && !engine.is_fetching(&key(damaged)), "{damaged}");
+    }
+    assert_eq!((stats.damages.count(), stats.fetch_failures.value()), (2, 0));
+    // Somebody repairs the one row and deletes the other.
+    let epoch = store.owner().await.unwrap().epoch;
+    let records = vec![put("bad", 2), crate::persist::contract::record("worse", None)];
+    store.apply(OWNER, &batch(epoch, 2, records)).await.unwrap();
+    assert_eq!(fetch(&["bad", "worse"], 2).await, Ok(()));
+    assert!(!engine.is_unknown(0, b"bad") && !engine.is_unknown(0, b"worse"));
+    assert_eq!(stats.damages.count(), 0);
+}
