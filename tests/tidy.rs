@@ -15,6 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dispatch", &["resp", "engine", "quota", "clock", "metrics"]),
     ("command", &["dispatch", "engine", "quota", "resp", "clock", "metrics"]),
     ("persist", &["engine", "quota", "clock", "metrics"]),
+    ("snapshot", &["engine", "persist", "quota", "clock", "metrics"]),
     ("server", &["dispatch", "resp", "clock", "metrics"]),
     (
         "admin",
