@@ -309,10 +309,17 @@ fn the_schema_is_migrated_once_and_verified() {
     };
     assert_eq!(
         migrate(&["--dry-run"]),
-        (Some(0), "would apply 0001 truth\nwould apply 0002 refused_batches\nwould apply 0003 snapshots\n".to_owned())
+        (
+            Some(0),
+            "would apply 0001 truth\nwould apply 0002 refused_batches\nwould apply 0003 snapshots\n"
+                .to_owned()
+        )
     );
     assert!(!data_dir.exists(), "a dry run makes nothing");
-    assert_eq!(migrate(&[]), (Some(0), "applied 0001 truth\napplied 0002 refused_batches\napplied 0003 snapshots\n".to_owned()));
+    assert_eq!(
+        migrate(&[]),
+        (Some(0), "applied 0001 truth\napplied 0002 refused_batches\napplied 0003 snapshots\n".to_owned())
+    );
     assert_eq!(migrate(&[]), (Some(0), "the schema is up to date\n".to_owned()));
 
     let server = start(&data_dir, &[]);

@@ -7,7 +7,8 @@ use parking_lot::Mutex;
 
 use super::execute::Execution;
 use super::ports::{
-    Clients, Copies, Durability, Fetch, FetchError, Figure, Lifecycle, NO_SNAPSHOTS, NO_TRUTH, Pending, Settings, SlowCommand, SlowLog, Snapshots, Synced, Verified, WrittenSnapshot,
+    Clients, Copies, Durability, Fetch, FetchError, Figure, Lifecycle, NO_SNAPSHOTS, NO_TRUTH, Pending,
+    Settings, SlowCommand, SlowLog, Snapshots, Synced, Verified, WrittenSnapshot,
 };
 use super::{ClientRecord, CommandTable, Executor, Outcome, Ports, Scratch, Session};
 use crate::clock::{Clock, ManualClock, Timestamp};

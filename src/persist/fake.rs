@@ -14,7 +14,8 @@ use super::record::Record;
 use super::rows::{ScannedRow, page_of};
 use super::store::{
     Answer, Applied, Claim, Claimed, DataSetId, Epoch, EpochRow, Fetched, FetchedValue, Id, Lease,
-    MAX_TOLD_EPOCHS, OwnerId, OwnerRow, Page, Pruned, RejectedRecord, Restore, Restoring, Store, StoreError, Tenure, Written,
+    MAX_TOLD_EPOCHS, OwnerId, OwnerRow, Page, Pruned, RejectedRecord, Restore, Restoring, Store, StoreError,
+    Tenure, Written,
 };
 use super::told_epochs::{RefusedBatches, ToldEpochs};
 use crate::clock::Timestamp;

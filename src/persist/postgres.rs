@@ -24,7 +24,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 use super::batch::Batch;
 use super::migrations::{Migration, due};
 use super::store::{
-    Answer, Applied, Claim, Claimed, DataSetId, EpochRow, Fetched, OwnerId, OwnerRow, Page, Pruned, Restore, Restoring, Store, StoreError, Tenure, Written,
+    Answer, Applied, Claim, Claimed, DataSetId, Fetched, OwnerId, OwnerRow, Page, Pruned, Restore, Restoring,
+    Store, StoreError, Tenure, Written,
 };
 use super::told_epochs::ToldEpochs;
 use crate::clock::Timestamp;

@@ -1,7 +1,7 @@
 //! The durable form of an entry.
 
-use crate::engine::value::Content;
 use crate::engine::Expiry;
+use crate::engine::value::Content;
 use crate::quota::State;
 
 /// What became of one key: its whole value, or that it has none any more.

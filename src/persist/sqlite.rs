@@ -22,7 +22,8 @@ use sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction};
 use super::batch::Batch;
 use super::migrations::{Migration, due};
 use super::store::{
-    Answer, Applied, Claim, Claimed, DataSetId, EpochRow, Fetched, Id, OwnerId, OwnerRow, Page, Pruned, Restore, Restoring, Store, StoreError, Tenure, Written,
+    Answer, Applied, Claim, Claimed, DataSetId, Fetched, Id, OwnerId, OwnerRow, Page, Pruned, Restore,
+    Restoring, Store, StoreError, Tenure, Written,
 };
 use super::told_epochs::ToldEpochs;
 use crate::clock::Timestamp;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::app::assembly::Assembly;
 use crate::clock::ManualClock;
-use crate::config::{Config, TruthSetting};
+use crate::config::{Config, SnapshotsSetting, TruthSetting};
 use crate::dispatch::ports::Lifecycle;
 use crate::dispatch::testing::HARNESS_START;
 use crate::dispatch::{ClientRecord, Executor, Scratch, Session};
@@ -14,7 +14,8 @@ use crate::resp::{RequestLimits, RequestParser};
 
 fn assembled() -> (Assembly, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::at(HARNESS_START));
-    (Assembly::new(Config { truth: TruthSetting::None, ..Config::default() }, clock.clone()).unwrap(), clock)
+    let config = Config { truth: TruthSetting::None, snapshots: SnapshotsSetting::None, ..Config::default() };
+    (Assembly::new(config, clock.clone()).unwrap(), clock)
 }
 
 fn value(assembly: &Assembly, section: &str, name: &str) -> Option<String> {

@@ -77,7 +77,7 @@ pub(in crate::persist) async fn refusals_are_kept_by_a_migration(
     harness.accept_key(b"b").await;
     apply(store, put_all(three, 7, &["b"]), &[]).await;
     undo.await;
-    assert_eq!(store.migrate(false).await.unwrap(), ["0002 refused_batches"]);
+    assert_eq!(store.migrate(false).await.unwrap(), ["0002 refused_batches", "0003 snapshots"]);
     assert_eq!(told(store).await, [(1, 1, 2)], "b was taken when it was lost already, c before");
     harness.refuse_key(b"a").await;
     apply(store, put_all(three, 8, &["a"]), &["a"]).await;

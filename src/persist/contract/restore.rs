@@ -77,7 +77,7 @@ pub(in crate::persist) async fn a_restore_fills_an_empty_truth(harness: &impl Ha
     assert_eq!((row.data_set, row.epoch, row.applied, row.lease), (Some(DATA), 8, 42, Lease::Free));
     let epochs = store.epochs().await.unwrap();
     let told = |row: &EpochRow| (row.epoch, row.first_seq, row.last_seq);
-    assert_eq!(epochs.iter().map(told).collect::<Vec<_>>(), [(8, 41, None), (3, 1, Some(40))]);
+    assert_eq!(epochs.rows.iter().map(told).collect::<Vec<_>>(), [(8, 41, None), (3, 1, Some(40))]);
     let epoch = epoch_of(store, &claim(OWNER)).await;
     assert_eq!((epoch.data_set, epoch.epoch, epoch.applied), (DATA, 9, 42));
     assert_eq!(store.count(NOON).await, Ok(2));

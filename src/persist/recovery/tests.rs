@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::persist::Id;
 use crate::persist::contract::{NOON, OWNER, batch, claimed, put};
 use crate::persist::fake::FakeStore;
 
@@ -14,7 +15,9 @@ async fn recovered(store: &Arc<FakeStore>, has_room: bool) -> (Arc<Engine>, Arc<
         clock: Arc::new(ManualClock::at(NOON)),
         loading: Arc::default(),
         stats: Arc::clone(&stats),
-        has_room: Box::new(move || has_room),
+        has_room: Arc::new(move || has_room),
+        base: None,
+        data_set: Id([7; 16]),
     };
     tokio::time::timeout(Duration::from_secs(30), recovery.run()).await.expect("the stream ends");
     (engine, stats)

@@ -96,8 +96,8 @@ impl Place {
     pub(super) fn expect<T: PartialEq + fmt::Display>(
         self,
         what: &'static str,
-        found: T,
-        expected: T,
+        found: &T,
+        expected: &T,
     ) -> Result<(), FormatError> {
         if found == expected {
             return Ok(());

@@ -95,7 +95,7 @@ impl Frame {
             u32::from_be_bytes(*bytes)
         };
         let frame = Self { number: field(4), raw_bytes: field(8), stored_bytes: field(12), count: field(16) };
-        place.expect("number", frame.number, number)?;
+        place.expect("number", &frame.number, &number)?;
         let stored = usize::try_from(frame.stored_bytes).unwrap_or(usize::MAX);
         let (payload, rest) = rest.split_at_checked(stored).ok_or(wrong(Problem::Ends))?;
         if salt.sum(payload) != field(FIELD_BYTES) {

@@ -83,9 +83,9 @@ pub(super) fn read<'a>(
     }
     let header = bytes.first_chunk::<HEADER_BYTES>().ok_or(wrong(Problem::Ends))?;
     let (part, sealing) = fields(header)?;
-    Place::Header.expect("data set", part.data_set, expected.data_set)?;
-    Place::Header.expect("snapshot", part.snapshot, expected.snapshot)?;
-    Place::Header.expect("number", part.number, expected.number)?;
+    Place::Header.expect("data set", &part.data_set, &expected.data_set)?;
+    Place::Header.expect("snapshot", &part.snapshot, &expected.snapshot)?;
+    Place::Header.expect("number", &part.number, &expected.number)?;
     if encode(&part, sealing.as_ref()) != *header {
         return Err(FormatError::refused(Place::Header, "its length, flags, key or salt cannot be"));
     }

@@ -7,8 +7,8 @@ use std::str::FromStr;
 use super::error::{FormatError, Place};
 use crate::clock::Timestamp;
 
-/// The last second that the form of a time can tell: 9999-12-31, 23:59:59 UTC.
-const LAST_SECOND: u64 = 253_402_300_799;
+/// The last second that has a date in every time zone: 9999-12-30, 22:00:00 UTC.
+const LAST_SECOND: u64 = 253_402_207_200;
 
 /// How the time is written.
 const TIME_FORM: &str = "%Y%m%dT%H%M%SZ";
@@ -120,7 +120,7 @@ mod tests {
         };
         check(1_795_716_912_999_999, 3, 12_345, "20261126T181512Z-3-12345");
         check(0, 0, 0, "19700101T000000Z-0-0");
-        check(u64::MAX, u64::MAX, 1, "99991231T235959Z-18446744073709551615-1");
+        check(u64::MAX, u64::MAX, 1, "99991230T220000Z-18446744073709551615-1");
         assert_eq!(SnapshotId::from_numbers([LAST_SECOND + 1, 0, 0]), None);
     }
 

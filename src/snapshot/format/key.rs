@@ -66,6 +66,8 @@ impl SealingKey {
         Ok(Self::from_bytes(bytes.ok_or_else(|| FormatError::refused(Place::KeyFile, reason))?))
     }
 
+    /// The key of these bytes, which are random.
+    #[must_use]
     pub fn from_bytes(bytes: [u8; KEY_BYTES]) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(label::ID);

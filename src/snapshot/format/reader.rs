@@ -1,7 +1,7 @@
 //! Reads a part: everything is checked before it is believed, and no more memory is taken than a block may have.
 
 use super::entries::{Entry, read_entries};
-use super::error::{FormatError, Place, Problem};
+use super::error::{FormatError, Place};
 use super::frame::{BLOCK, Frame, Salt, TRAILER, Trailer};
 use super::header::{self, HEADER_BYTES, PartHeader};
 use super::key::SealingKeys;
@@ -61,10 +61,12 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// Whether what follows is no block. The marks are not relied on: where no more than a trailer is left, one has to be there.
+    /// Whether what follows is no block. Marks are not relied on alone: where no more than a trailer is left, one has to be there.
     fn is_at_trailer(&self) -> bool {
-        self.rest.starts_with(&TRAILER)
-            || (self.rest.len() <= Trailer::bytes(self.seal.is_some()) && !self.rest.starts_with(&BLOCK))
+        let mark = &self.rest[..self.rest.len().min(BLOCK.len())];
+        let is_block = !mark.is_empty() && BLOCK.starts_with(mark);
+        let is_short = self.rest.len() <= Trailer::bytes(self.seal.is_some());
+        self.rest.starts_with(&TRAILER) || (is_short && !is_block)
     }
 
     /// Reads the next block into `raw`.
@@ -93,11 +95,8 @@ impl Part<'_> {
 
     /// Reads the trailer, and checks that it is of what was read.
     fn trailer(&self) -> Result<(), FormatError> {
-        if self.rest.is_empty() {
-            return Err(FormatError::new(Place::Trailer, Problem::Ends));
-        }
         let trailer = Trailer::read(self.rest, self.salt, self.seal.as_ref())?;
-        Place::Trailer.expect("number of blocks", u64::from(trailer.blocks), self.blocks.into())?;
-        Place::Trailer.expect("number of entries", trailer.entries, self.entries)
+        Place::Trailer.expect("number of blocks", &trailer.blocks, &self.blocks)?;
+        Place::Trailer.expect("number of entries", &trailer.entries, &self.entries)
     }
 }

@@ -79,7 +79,7 @@ impl PartWriter {
             out: header.to_vec(),
             salt: Salt::of(&header),
             seal: key.map(|(key, sealing)| Seal::new(key, &sealing, &header)),
-            open: Columns::new(),
+            open: Columns::with_room(),
             closed: Vec::new(),
             closed_bytes: 0,
             spare: Vec::new(),
@@ -103,7 +103,7 @@ impl PartWriter {
 
     #[cold]
     pub(super) fn close_block(&mut self) {
-        let next = self.spare.pop().unwrap_or_else(Columns::new);
+        let next = self.spare.pop().unwrap_or_else(Columns::with_room);
         self.closed_bytes += self.open.bytes();
         self.closed.push(std::mem::replace(&mut self.open, next));
     }

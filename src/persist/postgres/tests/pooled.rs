@@ -18,7 +18,10 @@ impl Fixture {
             schema = fixture.schema
         );
         let store = PostgresStore::new(&PostgresOptions::parse(&url).unwrap());
-        assert_eq!(store.migrate(false).await.unwrap(), ["0001 truth", "0002 refused_batches", "0003 snapshots"]);
+        assert_eq!(
+            store.migrate(false).await.unwrap(),
+            ["0001 truth", "0002 refused_batches", "0003 snapshots"]
+        );
         Self { store, pooler: Some(pooler), ..fixture }
     }
 

@@ -194,10 +194,10 @@ impl ManifestPart {
     /// [`FormatError`] if there are more or fewer, or their digest is another one.
     pub fn check(&self, bytes: &[u8]) -> Result<(), FormatError> {
         let place = Place::Field("parts");
-        place.expect("size of a part", length(bytes.len()), self.bytes)?;
+        place.expect("size of a part", &length(bytes.len()), &self.bytes)?;
         let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
         let (found, expected) = (super::text::hex(digest.as_ref()), super::text::hex(&self.sha256));
-        place.expect("digest of a part", found, expected)
+        place.expect("digest of a part", &found, &expected)
     }
 
     /// A name leads nowhere but into its snapshot.

@@ -1,7 +1,7 @@
-//! The seal of a manifest: a digest of its body, and with a key a code that nobody else can reckon.
+//! The seal of a manifest: with a key a code that nobody else can reckon, and a digest of all before.
 //!
-//! In every version a manifest is a body, which is JSON without its last brace, then the line of the digest, the line of the
-//! seal where there is a key, and the brace. So one of a later version is told from one that is damaged.
+//! In every version a manifest is a body, which is JSON without its last brace, then the line of the seal where there is a key, the line
+//! of the digest, and the brace. So one of a later version is told from one that is damaged.
 
 use ring::{digest, hmac};
 
@@ -9,11 +9,11 @@ use super::super::error::{FormatError, Place, Problem};
 use super::super::key::SealingKey;
 use super::super::text::{hex, parse_hex};
 
-/// What follows the body.
-const DIGEST: &str = ",\n  \"sha256\": \"";
+/// What follows the body, with a key.
+const SEAL: &str = ",\n  \"hmac_sha256\": \"";
 
-/// What follows the digest, with a key.
-const SEAL: &str = "\",\n  \"hmac_sha256\": \"";
+/// What the digest begins with.
+const DIGEST: &str = ",\n  \"sha256\": \"";
 
 /// What ends a manifest.
 const END: &str = "\"\n}\n";
@@ -26,12 +26,18 @@ pub(super) struct Opened {
     pub(super) seal: Option<[u8; 32]>,
 }
 
-/// Puts digest and seal behind a body.
+/// Puts seal and digest behind a body.
 pub(super) fn seal(body: &str, key: Option<&SealingKey>) -> Vec<u8> {
-    let digest = hex(digest::digest(&digest::SHA256, body.as_bytes()).as_ref());
     let seal = key.map(|key| hex(hmac::sign(&key.manifest_key(), body.as_bytes()).as_ref()));
-    let seal = seal.map_or_else(String::new, |seal| format!("{SEAL}{seal}"));
-    format!("{body}{DIGEST}{digest}{seal}{END}").into_bytes()
+    let seal = seal.map_or_else(String::new, |seal| format!("{SEAL}{seal}\""));
+    let digest = digest(&[body, &seal]);
+    format!("{body}{seal}{DIGEST}{digest}{END}").into_bytes()
+}
+
+fn digest(parts: &[&str]) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    parts.iter().for_each(|part| context.update(part.as_bytes()));
+    hex(context.finish().as_ref())
 }
 
 /// Parts a manifest, and checks its digest.
@@ -41,19 +47,20 @@ pub(super) fn open(bytes: &[u8]) -> Result<Opened, FormatError> {
     if !text.starts_with('{') {
         return Err(wrong(Problem::Foreign));
     }
-    // Only the last one: a text in the body may hold whatever it wants.
+    // A text in the body holds no such line: JSON has other signs for its quotes.
     let at = text.rfind(DIGEST).ok_or(wrong(Problem::Ends))?;
-    let (body, rest) = text.split_at(at);
-    let rest = rest[DIGEST.len()..].strip_suffix(END).ok_or(wrong(Problem::Ends))?;
-    let (sum, seal) = rest.split_once(SEAL).map_or((rest, None), |(sum, seal)| (sum, Some(seal)));
-    if sum != hex(digest::digest(&digest::SHA256, body.as_bytes()).as_ref()) {
+    let (sealed, rest) = text.split_at(at);
+    let sum = rest[DIGEST.len()..].strip_suffix(END).ok_or(wrong(Problem::Ends))?;
+    if sum != digest(&[sealed]) {
         return Err(wrong(Problem::Checksum));
     }
-    let seal = match seal {
-        Some(text) => Some(parse_hex(text).filter(|seal| hex(seal) == text).ok_or(wrong(Problem::Seal))?),
-        None => None,
+    let Some(at) = sealed.rfind(SEAL) else {
+        return Ok(Opened { body: sealed.to_owned(), seal: None });
     };
-    Ok(Opened { body: body.to_owned(), seal })
+    let (body, rest) = sealed.split_at(at);
+    let code = rest[SEAL.len()..].strip_suffix('"').unwrap_or_default();
+    let seal = parse_hex(code).filter(|seal| hex(seal) == code).ok_or(wrong(Problem::Seal))?;
+    Ok(Opened { body: body.to_owned(), seal: Some(seal) })
 }
 
 /// Checks the seal of a body.

@@ -117,7 +117,7 @@ pub(super) fn read(body: &str) -> Result<Manifest, FormatError> {
         let problem = Problem::Newer { found: format, newest: VERSION };
         return Err(FormatError::new(Place::Field("format"), problem));
     }
-    Place::Field("format").expect("version", format, VERSION)?;
+    Place::Field("format").expect("version", &format, &VERSION)?;
     let wire: Wire = serde_json::from_str(&text).map_err(refused)?;
     let data_set = Id::parse(&wire.data_set)
         .ok_or_else(|| FormatError::refused(Place::Field("data_set"), "it is 32 hexadecimal digits"))?;
@@ -144,14 +144,14 @@ pub(super) fn read(body: &str) -> Result<Manifest, FormatError> {
         duration_us: wire.duration_us,
         parts: (0..).zip(wire.parts).map(part).collect::<Result<_, _>>()?,
     };
-    Place::Field("snapshot").expect("name", wire.snapshot, manifest.snapshot().to_string())?;
-    Place::Field("entries").expect("sum", wire.entries, manifest.entries())?;
+    Place::Field("snapshot").expect("name", &wire.snapshot, &manifest.snapshot().to_string())?;
+    Place::Field("entries").expect("sum", &wire.entries, &manifest.entries())?;
     Ok(manifest)
 }
 
 fn part((number, wire): (u64, WirePart)) -> Result<ManifestPart, FormatError> {
     let place = Place::Field("parts");
-    place.expect("number of a part", wire.number, number)?;
+    place.expect("number of a part", &wire.number, &number)?;
     let sha256 = parse_hex(&wire.sha256)
         .ok_or_else(|| FormatError::refused(place, "a digest is 64 hexadecimal digits"))?;
     Ok(ManifestPart { name: wire.name, bytes: wire.bytes, sha256, entries: wire.entries })
