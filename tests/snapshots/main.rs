@@ -1,4 +1,5 @@
 //! Where snapshots are kept: what every store promises, and what comes of faults on the way to one.
+#![expect(clippy::unwrap_used, reason = "these are tests, and the errors of objects say what failed where")]
 
 #[path = "../support/http_proxy.rs"]
 mod http_proxy;
