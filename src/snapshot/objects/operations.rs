@@ -87,7 +87,7 @@ impl Objects {
         let path = self.path(name)?;
         self.check_length(name, &content)?;
         let tries = self.tries.run(|number| create::attempt(&*self.store, &path, content.clone(), number));
-        tries.await.map_err(|failure| self.told("cannot be written", name, failure))
+        tries.await.map_err(|failure| self.told("cannot be written", name, &failure))
     }
 
     /// Writes an object, in place of one of this name, as a whole and durably.
@@ -101,7 +101,7 @@ impl Objects {
             self.store.put(&path, content.into()).await.map(drop).map_err(|error| Failure::of(&error))
         };
         let tries = self.tries.run(|_| attempt(content.clone()));
-        tries.await.map_err(|failure| self.told("cannot be written", name, failure))
+        tries.await.map_err(|failure| self.told("cannot be written", name, &failure))
     }
 
     /// Reads an object. One that is larger than `most_bytes` is refused before it is read.
@@ -111,7 +111,7 @@ impl Objects {
     pub async fn read(&self, name: &str, most_bytes: u64) -> Result<Bytes, ObjectsError> {
         let path = self.path(name)?;
         let tries = self.tries.run(|_| read(&*self.store, &path, most_bytes));
-        tries.await.map_err(|failure| self.told("cannot be read", name, failure))
+        tries.await.map_err(|failure| self.told("cannot be read", name, &failure))
     }
 
     /// The objects below a folder, by name; an empty one is the folder of all. What is listed may be gone already, and what was
@@ -127,7 +127,7 @@ impl Objects {
         let path = if folder.is_empty() { self.prefix.clone() } else { self.path(folder)? };
         let tries = Tries { within: self.tries.within * LIST_REQUESTS };
         let listed = tries.run(|_| list(&*self.store, &path)).await;
-        let listed = listed.map_err(|failure| self.told("cannot be listed", folder, failure))?;
+        let listed = listed.map_err(|failure| self.told("cannot be listed", folder, &failure))?;
         let mut objects: Vec<_> = listed.iter().filter_map(|meta| self.info(meta)).collect();
         objects.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Ok(objects)
@@ -142,7 +142,7 @@ impl Objects {
         let paths = paths.collect::<Result<Vec<_>, ObjectsError>>()?;
         let deletions = paths.into_iter().map(|(name, path)| async move {
             let deleted = self.tries.run(|_| delete(&*self.store, &path)).await;
-            deleted.map_err(|failure| self.told("cannot be deleted", name, failure))
+            deleted.map_err(|failure| self.told("cannot be deleted", name, &failure))
         });
         futures_util::stream::iter(deletions).buffer_unordered(MOST_DELETIONS).try_collect().await
     }
@@ -166,7 +166,7 @@ impl Objects {
             return Ok(());
         }
         let reason = format!("it has {} bytes, at most {MOST_OBJECT_BYTES} are sent as one", content.len());
-        Err(self.told("cannot be written", name, Failure::new(Meaning::TooLarge, reason)))
+        Err(self.told("cannot be written", name, &Failure::new(Meaning::TooLarge, reason)))
     }
 
     fn info(&self, meta: &ObjectMeta) -> Option<ObjectInfo> {
@@ -180,7 +180,7 @@ impl Objects {
         })
     }
 
-    fn told(&self, what: &str, name: &str, failure: Failure) -> ObjectsError {
+    fn told(&self, what: &str, name: &str, failure: &Failure) -> ObjectsError {
         let what_of = if name.is_empty() { String::new() } else { format!("{name} in ") };
         let text = format!("{what_of}{} {what}: {}", self.address, failure.reason);
         match failure.meaning {
