@@ -161,10 +161,7 @@ fn write(samples: &[Sample], key: Option<&SealingKey>) -> Measured {
     for chunk in samples.chunks(64) {
         // Who holds the guard has the entry before it: its way from memory is not the format's.
         black_box(
-            chunk
-                .iter()
-                .map(|sample| usize::from(sample.key.as_bytes()[0]) + sample.content.heap_bytes())
-                .sum::<usize>(),
+            chunk.iter().map(|sample| (sample.key.clone(), sample.content.clone())).collect::<Vec<_>>(),
         );
         let start = Instant::now();
         for sample in chunk {

@@ -111,6 +111,7 @@ impl Engine {
         if self.is_tracked() && !entry.is_known_absent() {
             self.residency.note_left(database, self.hasher.hash(entry.key.as_bytes()));
         }
+        table.leave_snapshot(slot, &self.tracking);
         Some(table.remove(&self.hasher, slot))
     }
 

@@ -1,6 +1,7 @@
 //! The invariants of ARCHITECTURE.md under schedules that shuttle chooses: run with `RUSTFLAGS="--cfg shuttle"`.
 
 mod leaving;
+mod snapshot;
 
 use std::sync::Arc;
 

@@ -7,8 +7,8 @@
 //! Invariants, under the guards of a shard:
 //! 1. While a snapshot runs, a slot is *settled* once its entry was read or kept for it, or was made behind the cut. Only what is
 //!    settled is changed; what is settled is not read again.
-//! 2. An entry that comes from the truth behind the cut is what it was at the cut, so its slot is not settled.
-//! 3. Entries that leave memory are not kept: the truth has them as they were at the cut, and its rows are read behind memory.
+//! 2. An entry that leaves memory unsettled is not kept: the truth has it as it was at the cut, and its rows are read behind memory. When
+//!    it comes back it owes what it is. One that leaves settled is remembered, since it may come back changed.
 //!
 //! Whether a snapshot runs changes only while no thread executes, or at its end, when nobody asks any more what was kept.
 
@@ -17,6 +17,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
+use hashbrown::HashSet;
 use parking_lot::Mutex;
 
 use super::dirty::{Kept, Tracking, state_of};
@@ -46,12 +47,16 @@ pub(super) struct Owed {
     settled: Vec<u64>,
     /// What entries that changed were at the cut.
     kept: Vec<Kept>,
+    /// Keys that were settled when they left memory.
+    left: HashSet<Box<[u8]>, foldhash::fast::RandomState>,
 }
 
 impl Owed {
     /// Heap bytes, without what the kept values hold beyond themselves.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.settled.capacity() * size_of::<u64>() + self.kept.capacity() * size_of::<Kept>()
+        self.settled.capacity() * size_of::<u64>()
+            + self.kept.capacity() * size_of::<Kept>()
+            + self.left.capacity() * size_of::<Box<[u8]>>()
     }
 
     /// Makes this what is owed to `snapshot`: at first everything.
@@ -70,6 +75,11 @@ impl Owed {
         let was_settled = self.settled[word] & bit != 0;
         self.settled[word] |= bit;
         !was_settled
+    }
+
+    fn is_settled(&self, slot: u32) -> bool {
+        let (word, bit) = place_of(slot);
+        self.settled.get(word).is_some_and(|settled| settled & bit != 0)
     }
 
     /// The slot owes what is put there now.
@@ -91,8 +101,10 @@ pub(super) struct Snapshots {
     running: AtomicU32,
     /// The number of the last one.
     last: AtomicU32,
-    /// Bytes that are kept for it.
+    /// Bytes that are kept for it and wait to be read.
     kept_bytes: CachePadded<AtomicU64>,
+    /// Bytes of keys that were settled when they left memory: they stay until its end.
+    left_bytes: AtomicU64,
     /// It is no longer of one moment.
     is_inexact: AtomicBool,
     /// Keys that only the truth had were emptied away behind the cut.
@@ -107,6 +119,7 @@ impl Snapshots {
             running: AtomicU32::new(NONE),
             last: AtomicU32::new(NONE),
             kept_bytes: CachePadded::new(AtomicU64::new(0)),
+            left_bytes: AtomicU64::new(0),
             is_inexact: AtomicBool::new(false),
             has_gap: AtomicBool::new(false),
             emptied: Mutex::new(Vec::new()),
@@ -117,6 +130,15 @@ impl Snapshots {
     #[inline]
     fn running(&self) -> Option<u32> {
         Some(self.running.load(Ordering::Relaxed)).filter(|&number| number != NONE)
+    }
+
+    /// Counts what is kept, in `which` of the two counts; too much of both ends that the snapshot is of one moment.
+    fn count(&self, which: &AtomicU64, bytes: usize) {
+        which.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let all = self.kept_bytes.load(Ordering::Relaxed) + self.left_bytes.load(Ordering::Relaxed);
+        if all > MOST_KEPT_BYTES {
+            self.is_inexact.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Takes over tables that are about to be freed, where a snapshot still reads them.
@@ -187,10 +209,7 @@ impl Table {
         let Some((content, expiry)) = state_of(entry, limits) else { return };
         let key = entry.key.as_bytes();
         let bytes = size_of::<Kept>() + key.len() + content.heap_bytes();
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        if snapshots.kept_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > MOST_KEPT_BYTES {
-            snapshots.is_inexact.store(true, Ordering::Relaxed);
-        }
+        snapshots.count(&snapshots.kept_bytes, bytes);
         owed.kept.push((key.into(), Some((content, expiry))));
     }
 
@@ -208,9 +227,28 @@ impl Table {
     #[inline]
     pub(super) fn owe_to_snapshot(&mut self, slot: u32, tracking: &Tracking) {
         if let Some(number) = tracking.snapshots.running() {
-            let owed = &mut self.changes().owed;
+            let (entry, changes) = self.entry_and_changes(slot);
+            let owed = &mut changes.owed;
             owed.turn_to(number);
-            owed.unsettle(slot);
+            if owed.left.contains(entry.key.as_bytes()) {
+                owed.settle(slot);
+            } else {
+                owed.unsettle(slot);
+            }
+        }
+    }
+
+    /// The entry at `slot` is about to leave memory.
+    pub(super) fn leave_snapshot(&mut self, slot: u32, tracking: &Tracking) {
+        let Some(number) = tracking.snapshots.running() else { return };
+        let (entry, changes) = self.entry_and_changes(slot);
+        let owed = &mut changes.owed;
+        owed.turn_to(number);
+        if owed.is_settled(slot) && !entry.is_known_absent() {
+            let key = entry.key.as_bytes();
+            let snapshots = &tracking.snapshots;
+            snapshots.count(&snapshots.left_bytes, size_of::<Box<[u8]>>() + key.len());
+            owed.left.insert(key.into());
         }
     }
 
@@ -267,6 +305,7 @@ impl Engine {
         let number = snapshots.last.load(Ordering::Relaxed).wrapping_add(1).max(1);
         snapshots.last.store(number, Ordering::Relaxed);
         snapshots.kept_bytes.store(0, Ordering::Relaxed);
+        snapshots.left_bytes.store(0, Ordering::Relaxed);
         snapshots.is_inexact.store(false, Ordering::Relaxed);
         snapshots.has_gap.store(false, Ordering::Relaxed);
         snapshots.running.store(number, Ordering::Relaxed);

@@ -57,6 +57,9 @@ pub(super) const WORD_BYTES: usize = size_of::<u128>();
 /// The bytes of an expiry.
 pub(super) const EXPIRY_BYTES: usize = size_of::<u64>();
 
+/// Limits that are compared before they are looked up: comparing four is faster than hashing one.
+const RECENT_LIMITS: usize = 4;
+
 /// Entries for which a new block has room.
 const FIRST_ENTRIES: usize = 4_096;
 
@@ -69,8 +72,10 @@ pub(super) struct Columns {
     count: u32,
     limits: Vec<u8>,
     numbers: HashMap<Limit, u64, FixedState>,
-    /// The limit of the slot before, which is mostly that of the next one too.
-    last: Option<(Limit, u64)>,
+    /// The limits that were looked up last, which are mostly those of the next slots too.
+    recent: [Option<(Limit, u64)>; RECENT_LIMITS],
+    /// Which of them is replaced next.
+    oldest: usize,
     /// The key before.
     key: Vec<u8>,
     databases: Vec<u8>,
@@ -189,11 +194,13 @@ impl Columns {
     }
 
     fn push_limit(&mut self, limit: &Limit) {
-        let number = match &self.last {
-            Some((last, number)) if last == limit => *number,
-            _ => {
+        let recent = self.recent.iter().flatten().find(|(recent, _)| recent == limit);
+        let number = match recent {
+            Some((_, number)) => *number,
+            None => {
                 let number = self.number_of(limit);
-                self.last = Some((*limit, number));
+                self.recent[self.oldest] = Some((*limit, number));
+                self.oldest = (self.oldest + 1) % RECENT_LIMITS;
                 number
             }
         };
@@ -273,7 +280,7 @@ impl Columns {
         }
         self.count = 0;
         self.numbers.clear();
-        self.last = None;
+        self.recent = [None; RECENT_LIMITS];
         self.texts.large.clear();
         self.texts.large_bytes = 0;
         self.words.clear();
