@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use quotad::app::{End, Server, Surroundings};
 use quotad::clock::{Clock, ManualClock, Stopwatch, Timestamp};
-use quotad::config::{AdminAddress, Config, ListenAddress, TruthSetting};
+use quotad::config::{AdminAddress, Config, ListenAddress, SnapshotsSetting, TruthSetting};
 use quotad::engine::value::Content;
 use quotad::engine::{Expiry, Slot};
 
@@ -333,6 +333,7 @@ fn config() -> Config {
         admin: AdminAddress::Off,
         threads: 1,
         truth: TruthSetting::None,
+        snapshots: SnapshotsSetting::None,
         ..Config::default()
     }
 }

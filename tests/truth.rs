@@ -7,15 +7,14 @@ mod client;
 mod program;
 mod support;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::path::Path;
 
 use quotad::clock::Stopwatch;
 
-use client::Client;
-use program::{DEADLINE, FREE_PORTS, Running, finished, quotad, text};
-use support::{Reply, decode};
+use client::{Client, is_early};
+use program::{FREE_PORTS, Running, finished, quotad, text};
+use support::Reply;
 
 /// A flush that does not come by itself within a test.
 const NO_FLUSH: [&str; 2] = ["--flush-interval", "60000"];

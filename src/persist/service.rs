@@ -2,6 +2,8 @@
 //!
 //! One thread flushes, which blocks on the disk; a runtime of its own does all that waits for the truth. Neither is a worker's.
 
+mod helpers;
+
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,32 +18,27 @@ use super::address::TruthAddress;
 use super::applier::Applier;
 use super::base::Base;
 use super::directory::DataDirectory;
-use super::fetcher::{FetchDoor, FetchError, FetchParts, FetchRequests, Fetcher};
-use super::filter::FilterKeeper;
+use super::fetcher::{FetchDoor, FetchError, FetchRequests};
 use super::flush_stats::FlushStats;
 use super::flusher::{FlushParts, Flusher};
-use super::janitor::Janitor;
-use super::lease::LeaseKeeper;
 use super::moment::{Moment, Moments};
 use super::outbox::Outbox;
 use super::pending::Pending;
 use super::progress::Progress;
-use super::recovery::{HasRoom, Loading, Recovery};
+use super::recovery::{HasRoom, Loading};
 use super::refusals::Refusals;
 use super::signals::Signals;
 use super::start::{StartParts, StartRefused, Started, start};
 use super::store::{DataSetId, OwnerId, Store};
 use super::told_epochs::ToldEpochs;
-use super::verify::{Verifier, VerifyReport};
+use super::verify::VerifyReport;
 use crate::clock::Clock;
 use crate::engine::{Engine, Gate, MissingKey};
 use crate::metrics::Seldom;
+use helpers::spawn_helpers;
 
 /// Threads of the runtime: one prepares the rows of a batch, which takes a while, and the other looks after fetches meanwhile.
 const THREADS: usize = 2;
-
-/// The time between two looks at a sample of keys.
-const VERIFY_PAUSE: Duration = Duration::from_secs(300);
 
 /// How long the end waits for a truth that gives no answer, when the outbox has all it lacks.
 const ABSENT_TRUTH_PATIENCE: Duration = Duration::from_secs(1);
@@ -440,103 +437,5 @@ impl Running {
             return Ok(());
         }
         Err(format!("the changes behind batch {kept} are lost: neither the truth nor the outbox took them"))
-    }
-}
-
-/// Everything that goes on beside flushing.
-fn spawn_helpers(
-    parts: TruthParts,
-    truth: &Arc<Truth>,
-    store: &Arc<dyn Store>,
-    owner: OwnerId,
-    pending: Arc<Pending>,
-    requests: FetchRequests,
-    checks: mpsc::Receiver<Check>,
-) {
-    let TruthParts { engine, clock, lease, fetch_timeout, has_room, base, .. } = parts;
-    let keeper = LeaseKeeper {
-        store: Arc::clone(store),
-        clock: Arc::clone(&clock),
-        progress: Arc::clone(&truth.progress),
-        owner,
-        lease,
-    };
-    tokio::spawn(keeper.run());
-    let fetch = FetchParts {
-        store: Arc::clone(store),
-        engine: Arc::clone(&engine),
-        clock: Arc::clone(&clock),
-        progress: Arc::clone(&truth.progress),
-        pending,
-        stats: Arc::clone(&truth.stats),
-        timeout: fetch_timeout,
-    };
-    tokio::spawn(Fetcher::new(requests, fetch).run());
-    let janitor = Janitor {
-        store: Arc::clone(store),
-        clock: Arc::clone(&clock),
-        progress: Arc::clone(&truth.progress),
-        stats: Arc::clone(&truth.stats),
-        limit: Arc::clone(&truth.prune_limit),
-    };
-    let recovery = Recovery {
-        store: Arc::clone(store),
-        engine: Arc::clone(&engine),
-        clock: Arc::clone(&clock),
-        loading: Arc::clone(&truth.loading),
-        stats: Arc::clone(&truth.stats),
-        has_room,
-        base,
-        data_set: truth.data_set().expect("the service has begun"),
-    };
-    let filter = FilterKeeper {
-        store: Arc::clone(store),
-        engine: Arc::clone(&engine),
-        clock: Arc::clone(&clock),
-        progress: Arc::clone(&truth.progress),
-        stats: Arc::clone(&truth.stats),
-    };
-    let verifier = Verifier {
-        store: Arc::clone(store),
-        engine,
-        clock,
-        progress: Arc::clone(&truth.progress),
-        signals: Arc::clone(&truth.signals),
-        stats: Arc::clone(&truth.stats),
-    };
-    tokio::spawn(answer_checks(verifier.clone(), checks));
-    tokio::spawn(async move {
-        recovery.run().await;
-        tokio::join!(janitor.run(), filter.run(), verify_samples(verifier));
-    });
-}
-
-/// Compares everything whenever somebody asks.
-async fn answer_checks(verifier: Verifier, mut checks: mpsc::Receiver<Check>) {
-    while let Some(Check(answer)) = checks.recv().await {
-        let report = verifier.verify_all().await;
-        // Whoever does not wait any more does not want to know.
-        let _ = answer.send(report);
-    }
-}
-
-/// Compares a sample now and then, and says in the log what differs.
-async fn verify_samples(verifier: Verifier) {
-    loop {
-        tokio::time::sleep(VERIFY_PAUSE).await;
-        match verifier.verify_sample(verifier.clock.now().as_micros()).await {
-            Ok(report) if report.differing > 0 => {
-                let keys = report.differences.iter().take(3);
-                let keys: Vec<_> =
-                    keys.map(|found| String::from_utf8_lossy(&found.key).into_owned()).collect();
-                tracing::error!(
-                    differing = report.differing,
-                    ?keys,
-                    "memory and truth differ; quotad verify tells all of it"
-                );
-            }
-            Ok(_) => {}
-            Err(error) => tracing::debug!("a sample could not be compared: {error}"),
-        }
     }
 }

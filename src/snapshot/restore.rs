@@ -113,16 +113,18 @@ pub async fn restore(
     let filled = filler.fill(waiting, &manifest);
     let made = make_batches(catalog, clock, &manifest, batches);
     let (filled, made) = tokio::join!(filled, made);
-    let restored = filled.map_err(not_whole)?;
-    made.map_err(not_whole)?;
+    let restored = filled.map_err(|error| not_whole(&error))?;
+    made.map_err(|error| not_whole(&error))?;
     match store.end_restore(epoch, owner, manifest.data_set).await {
         Ok(Tenure::Kept) => Ok(restored),
-        Ok(Tenure::Fenced) => Err(not_whole(SnapshotError::failed("somebody else took the truth meanwhile"))),
-        Err(error) => Err(not_whole(SnapshotError::failed(error))),
+        Ok(Tenure::Fenced) => {
+            Err(not_whole(&SnapshotError::failed("somebody else took the truth meanwhile")))
+        }
+        Err(error) => Err(not_whole(&SnapshotError::failed(error))),
     }
 }
 
-fn not_whole(error: SnapshotError) -> SnapshotError {
+fn not_whole(error: &SnapshotError) -> SnapshotError {
     SnapshotError::failed(format_args!(
         "{error}; the truth is not whole, and no server starts on it: run the restore again with --replace"
     ))

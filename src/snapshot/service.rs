@@ -16,7 +16,7 @@ use super::retention::{self, Retention};
 use super::source::{MemorySource, Source};
 use super::stats::SnapshotStats;
 use super::writer::Writer;
-use crate::clock::Clock;
+use crate::clock::{Clock, Stopwatch};
 use crate::engine::{Engine, Gate};
 use crate::persist::directory::DataDirectory;
 use crate::persist::{Id, Truth};
@@ -145,30 +145,44 @@ impl Service {
             Ok(runtime) => runtime,
             Err(error) => return self.fail(&format!("no runtime could be made: {error}")),
         };
-        let mut stopping = self.snapshots.stopping.subscribe();
-        let patience = runtime.block_on(async {
+        let truth = parts.truth.as_ref().ok().map(|(truth, _)| Arc::clone(truth));
+        runtime.block_on(async {
             let mut ending = self.snapshots.stopping.subscribe();
+            let stats = Arc::clone(&self.snapshots.stats);
+            let mut begin = std::pin::pin!(Running::begin(parts, &stats));
             let begun = tokio::select! {
-                begun = Running::begin(parts, &self.snapshots.stats) => begun,
-                _ = ending.wait_for(Option::is_some) => return,
+                begun = &mut begin => begun,
+                _ = ending.wait_for(Option::is_some) => {
+                    // Who stops a server that was just started wants its last snapshot too, if there can be one.
+                    if truth.is_none_or(|truth| !truth.progress.serves()) {
+                        return;
+                    }
+                    match tokio::time::timeout(self.patience(), &mut begin).await {
+                        Ok(begun) => begun,
+                        Err(_) => return,
+                    }
+                }
             };
             let running = match begun {
                 Ok(running) => running,
                 Err(reason) => return self.fail(&reason),
             };
-            self.snapshots.stats.set_loading(false);
+            stats.set_loading(false);
             tokio::select! {
                 () = self.serve(&running) => {}
                 _ = ending.wait_for(Option::is_some) => {}
             }
-            let patience = stopping.wait_for(Option::is_some).await.ok().and_then(|patience| *patience);
             let last = self.write_last(&running);
-            if tokio::time::timeout(patience.unwrap_or_default(), last).await.is_err() {
+            if tokio::time::timeout(self.patience(), last).await.is_err() {
                 tracing::warn!("the last snapshot was not done in time; the one before stays the newest");
             }
         });
-        let () = patience;
         runtime.shutdown_background();
+    }
+
+    /// How long the end may take.
+    fn patience(&self) -> Duration {
+        self.snapshots.stopping.borrow().unwrap_or_default()
     }
 
     fn fail(&self, reason: &str) {
@@ -256,8 +270,8 @@ struct Running {
     writer: Writer,
     interval: Box<dyn Fn() -> Duration + Send + Sync>,
     retention: Box<dyn Fn() -> Retention + Send + Sync>,
-    /// When the last one began, on the monotonic clock.
-    last_began: Mutex<tokio::time::Instant>,
+    /// Since the last one began.
+    since_last: Mutex<Stopwatch>,
     /// The last batch that is in a snapshot which the truth has confirmed.
     last_seq: Mutex<Option<u64>>,
     /// Locked until the end.
@@ -307,7 +321,7 @@ impl Running {
             writer,
             interval,
             retention,
-            last_began: Mutex::new(tokio::time::Instant::now()),
+            since_last: Mutex::new(Stopwatch::start()),
             last_seq: Mutex::new(None),
             _directory: directory,
         };
@@ -349,19 +363,20 @@ impl Running {
     }
 
     fn put_off(&self) {
-        *self.last_began.lock() = tokio::time::Instant::now();
+        *self.since_last.lock() = Stopwatch::start();
     }
 
+    /// Waits until the interval is over, which may be changed meanwhile.
     async fn until_due(&self) {
         loop {
             let interval = (self.interval)();
-            let due = *self.last_began.lock() + interval;
-            if interval.is_zero() || due > tokio::time::Instant::now() + INTERVAL_LOOK {
-                tokio::time::sleep(INTERVAL_LOOK).await;
-                continue;
+            let passed = Duration::from_micros(self.since_last.lock().micros());
+            let left = interval.saturating_sub(passed);
+            if left.is_zero() && !interval.is_zero() {
+                return;
             }
-            tokio::time::sleep_until(due).await;
-            return;
+            let pause = if interval.is_zero() { INTERVAL_LOOK } else { left.min(INTERVAL_LOOK) };
+            tokio::time::sleep(pause).await;
         }
     }
 }

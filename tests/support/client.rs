@@ -10,7 +10,8 @@ use crate::support::{Reply, decode};
 
 /// One connection.
 pub struct Client {
-    stream: TcpStream,
+    /// For what is sent without waiting for the reply.
+    pub stream: TcpStream,
     unread: Vec<u8>,
 }
 
@@ -72,6 +73,7 @@ impl Client {
     }
 }
 
-fn is_early(begin: &Stopwatch) -> bool {
+/// Whether a wait may still go on.
+pub fn is_early(begin: &Stopwatch) -> bool {
     u128::from(begin.nanos()) < DEADLINE.as_nanos()
 }

@@ -34,7 +34,7 @@ impl Reading {
         let at = which % self.rest.len();
         let (place, slot) = self.rest[at];
         let read = &mut self.read;
-        match self.cut.read(place, slot, &mut |entry| note(read, entry, which)) {
+        match self.cut.read(place, slot, &mut |entry| note(read, &entry, which)) {
             Some(next) => self.rest[at].1 = next,
             None => drop(self.rest.swap_remove(at)),
         }
@@ -49,7 +49,7 @@ impl Reading {
         let mut number = 0;
         let mut note = |entry: SnapshotEntry<'_>| {
             number += 1;
-            note(read, entry, number)
+            note(read, &entry, number)
         };
         for place in self.cut.places() {
             while self.cut.read_kept(place, &mut note) {}
@@ -62,7 +62,7 @@ impl Reading {
 }
 
 /// Every so many'th entry is enough for now.
-fn note(read: &mut State, entry: SnapshotEntry<'_>, which: usize) -> ControlFlow<()> {
+fn note(read: &mut State, entry: &SnapshotEntry<'_>, which: usize) -> ControlFlow<()> {
     let before = read.insert((entry.database, entry.key.to_vec()), shown(&entry.content, entry.expiry));
     assert_eq!(before, None, "{:?} is read once", entry.key);
     if which.is_multiple_of(3) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

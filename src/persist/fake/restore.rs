@@ -1,0 +1,64 @@
+//! What snapshots need of the truth in memory: rows by their batches, and a beginning from nothing.
+
+use super::{Data, ScannedRow, after, page_of};
+use crate::clock::Timestamp;
+use crate::engine::MissingKey;
+use crate::persist::claim::empty_refusal;
+use crate::persist::store::{DataSetId, EpochRow, OwnerId, Page, Restore, Restoring, Tenure, Written};
+
+impl Data {
+    pub(super) fn begin_restore(&mut self, restore: &Restore) -> Restoring {
+        let rows = u64::try_from(self.rows.len() + self.closed_periods.len()).expect("a count fits 64 bits");
+        if let Some(refusal) = empty_refusal(&self.owner_row(), rows, restore) {
+            return refusal;
+        }
+        let epoch =
+            |epoch, first_seq, last_seq| EpochRow { epoch, started_at: self.now, first_seq, last_seq };
+        let epochs = vec![
+            epoch(restore.restored_epoch, 1, Some(restore.applied)),
+            epoch(restore.epoch, restore.applied + 1, None),
+        ];
+        *self = Self {
+            now: self.now,
+            owner: Some(restore.owner),
+            holder: restore.holder.clone(),
+            applied: restore.applied,
+            lease_until: Some(after(self.now, restore.lease)),
+            epochs,
+            ..Self::default()
+        };
+        Restoring::Begun
+    }
+
+    pub(super) fn end_restore(&mut self, epoch: u64, owner: OwnerId, data_set: DataSetId) -> Tenure {
+        let tenure = self.set_lease(epoch, owner, None);
+        if tenure == Tenure::Kept {
+            self.data_set = Some(data_set);
+        }
+        tenure
+    }
+
+    /// A page of the rows that certain batches wrote.
+    pub(super) fn written_page(
+        &self,
+        written: Written,
+        after: Option<&MissingKey>,
+        rows: u32,
+        now: Timestamp,
+    ) -> Page {
+        let most = usize::try_from(rows).expect("32 bits fit a usize");
+        let (behind, _) = self.rows_behind(after, u32::MAX);
+        let told = behind.into_iter().filter_map(|((database, key), row)| {
+            let lives = self.lives(*database, row, now);
+            let is_told = written.behind < row.written.1 && row.written.1 <= written.up_to;
+            let value = if lives { row.value.clone() } else { Ok(None) };
+            (is_told && (lives || written.with_gone)).then(|| ScannedRow {
+                database: (*database).into(),
+                key: key.clone(),
+                value,
+            })
+        });
+        let told: Vec<_> = told.take(most).collect();
+        page_of(told.into_iter(), rows, written.with_gone)
+    }
+}

@@ -1,0 +1,117 @@
+//! What goes on beside flushing: the lease, fetches, recovery, and what looks after the truth once it is loaded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::{Check, Truth, TruthParts};
+use crate::persist::fetcher::{FetchParts, FetchRequests, Fetcher};
+use crate::persist::filter::FilterKeeper;
+use crate::persist::janitor::Janitor;
+use crate::persist::lease::LeaseKeeper;
+use crate::persist::pending::Pending;
+use crate::persist::recovery::Recovery;
+use crate::persist::store::{OwnerId, Store};
+use crate::persist::verify::Verifier;
+
+/// The time between two looks at a sample of keys.
+const VERIFY_PAUSE: Duration = Duration::from_secs(300);
+
+/// Everything that goes on beside flushing.
+pub(super) fn spawn_helpers(
+    parts: TruthParts,
+    truth: &Arc<Truth>,
+    store: &Arc<dyn Store>,
+    owner: OwnerId,
+    pending: Arc<Pending>,
+    requests: FetchRequests,
+    checks: mpsc::Receiver<Check>,
+) {
+    let TruthParts { engine, clock, lease, fetch_timeout, has_room, base, .. } = parts;
+    let keeper = LeaseKeeper {
+        store: Arc::clone(store),
+        clock: Arc::clone(&clock),
+        progress: Arc::clone(&truth.progress),
+        owner,
+        lease,
+    };
+    tokio::spawn(keeper.run());
+    let fetch = FetchParts {
+        store: Arc::clone(store),
+        engine: Arc::clone(&engine),
+        clock: Arc::clone(&clock),
+        progress: Arc::clone(&truth.progress),
+        pending,
+        stats: Arc::clone(&truth.stats),
+        timeout: fetch_timeout,
+    };
+    tokio::spawn(Fetcher::new(requests, fetch).run());
+    let janitor = Janitor {
+        store: Arc::clone(store),
+        clock: Arc::clone(&clock),
+        progress: Arc::clone(&truth.progress),
+        stats: Arc::clone(&truth.stats),
+        limit: Arc::clone(&truth.prune_limit),
+    };
+    let recovery = Recovery {
+        store: Arc::clone(store),
+        engine: Arc::clone(&engine),
+        clock: Arc::clone(&clock),
+        loading: Arc::clone(&truth.loading),
+        stats: Arc::clone(&truth.stats),
+        has_room,
+        base,
+        data_set: truth.data_set().expect("the service has begun"),
+    };
+    let filter = FilterKeeper {
+        store: Arc::clone(store),
+        engine: Arc::clone(&engine),
+        clock: Arc::clone(&clock),
+        progress: Arc::clone(&truth.progress),
+        stats: Arc::clone(&truth.stats),
+    };
+    let verifier = Verifier {
+        store: Arc::clone(store),
+        engine,
+        clock,
+        progress: Arc::clone(&truth.progress),
+        signals: Arc::clone(&truth.signals),
+        stats: Arc::clone(&truth.stats),
+    };
+    tokio::spawn(answer_checks(verifier.clone(), checks));
+    tokio::spawn(async move {
+        recovery.run().await;
+        tokio::join!(janitor.run(), filter.run(), verify_samples(verifier));
+    });
+}
+
+/// Compares everything whenever somebody asks.
+async fn answer_checks(verifier: Verifier, mut checks: mpsc::Receiver<Check>) {
+    while let Some(Check(answer)) = checks.recv().await {
+        let report = verifier.verify_all().await;
+        // Whoever does not wait any more does not want to know.
+        let _ = answer.send(report);
+    }
+}
+
+/// Compares a sample now and then, and says in the log what differs.
+async fn verify_samples(verifier: Verifier) {
+    loop {
+        tokio::time::sleep(VERIFY_PAUSE).await;
+        match verifier.verify_sample(verifier.clock.now().as_micros()).await {
+            Ok(report) if report.differing > 0 => {
+                let keys = report.differences.iter().take(3);
+                let keys: Vec<_> =
+                    keys.map(|found| String::from_utf8_lossy(&found.key).into_owned()).collect();
+                tracing::error!(
+                    differing = report.differing,
+                    ?keys,
+                    "memory and truth differ; quotad verify tells all of it"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!("a sample could not be compared: {error}"),
+        }
+    }
+}
