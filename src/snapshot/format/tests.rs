@@ -416,3 +416,24 @@ proptest! {
         prop_assert_eq!(read(&part, &keys).unwrap(), blocks.concat());
     }
 }
+
+/// The fuzzer begins with these; one that is refused would teach it nothing.
+#[test]
+fn the_seeds_of_the_fuzzer_are_read() {
+    let keys = keys(&[]);
+    let part = include_bytes!("../../../fuzz/corpus/snapshot/part");
+    assert_eq!(read(part, &keys), Ok(small().concat()));
+    let blocks: [&[u8]; 2] = [
+        include_bytes!("../../../fuzz/corpus/snapshot/block"),
+        include_bytes!("../../../fuzz/corpus/snapshot/slots"),
+    ];
+    for seed in blocks {
+        let (count, raw) = seed.split_first().unwrap();
+        let entries = read(&part_of_block(&header(), raw, (*count).into()), &keys).unwrap();
+        assert_eq!(block_of_part(&write(&[entries], &keys)), raw);
+    }
+    let manifest = include_bytes!("../../../fuzz/corpus/snapshot/manifest");
+    let body = include_str!("../../../fuzz/corpus/snapshot/body");
+    assert_eq!(seal_text(body), manifest);
+    assert!(Manifest::decode(manifest, &keys).is_ok());
+}
