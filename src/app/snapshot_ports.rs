@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::{Clock, Timestamp};
 use crate::dispatch::ports::{Figure, NO_SNAPSHOTS, Pending, Snapshots, WrittenSnapshot};
+use crate::snapshot::SnapshotFigures;
 use crate::snapshot::format::Extent;
 
 /// A server without snapshots.
@@ -67,38 +68,41 @@ impl Snapshots for SnapshotPorts {
     }
 
     fn figures(&self) -> Vec<Figure> {
-        let figures = self.snapshots.stats.figures();
-        let now = self.clock.now();
-        let gauge = |name, help, value| Figure { name, help, value, is_counter: false };
-        let counter = |name, help, value| Figure { name, help, value, is_counter: true };
-        let last = figures.last;
-        let age = last.map_or(0, |last| now.micros_since(last.at) / 1_000_000);
-        vec![
-            gauge("snapshot_running", "1 while a snapshot is written.", u64::from(figures.is_running)),
-            gauge("snapshot_last_ok", "1 unless the last one failed.", u64::from(figures.trouble.is_none())),
-            gauge(
-                "snapshot_last_time",
-                "Cut of the last one, in seconds since 1970.",
-                last.map_or(0, |last| last.at.as_secs()),
-            ),
-            gauge("snapshot_age_seconds", "Seconds since the cut of the last one; 0: there is none.", age),
-            gauge("snapshot_last_entries", "Entries of the last one.", last.map_or(0, |last| last.entries)),
-            gauge("snapshot_last_bytes", "Bytes of the last one.", last.map_or(0, |last| last.bytes)),
-            gauge("snapshot_last_micros", "How long the last one took.", figures.last_micros),
-            gauge(
-                "snapshot_loaded_keys",
-                "Keys loaded from one at the start, without a truth.",
-                figures.loaded_entries,
-            ),
-            counter("snapshots_written", "Snapshots that were written.", figures.written),
-            counter("snapshots_failed", "Snapshots that failed.", figures.failed),
-            counter("snapshots_inexact", "Those written that are not of one moment.", figures.inexact),
-            counter(
-                "snapshots_unconfirmed",
-                "Those written that the truth did not confirm in time.",
-                figures.unconfirmed,
-            ),
-            counter("snapshots_deleted", "Snapshots that retention deleted.", figures.deleted),
-        ]
+        figures(&self.snapshots.stats.figures(), self.clock.now())
     }
+}
+
+/// All figures at `now`.
+pub fn figures(figures: &SnapshotFigures, now: Timestamp) -> Vec<Figure> {
+    let gauge = |name, help, value| Figure { name, help, value, is_counter: false };
+    let counter = |name, help, value| Figure { name, help, value, is_counter: true };
+    let last = figures.last;
+    let age = last.map_or(0, |last| now.micros_since(last.at) / 1_000_000);
+    vec![
+        gauge("snapshot_running", "1 while a snapshot is written.", u64::from(figures.is_running)),
+        gauge("snapshot_last_ok", "1 unless the last one failed.", u64::from(figures.trouble.is_none())),
+        gauge(
+            "snapshot_last_time",
+            "Cut of the last one, in seconds since 1970.",
+            last.map_or(0, |last| last.at.as_secs()),
+        ),
+        gauge("snapshot_age_seconds", "Seconds since the cut of the last one; 0: there is none.", age),
+        gauge("snapshot_last_entries", "Entries of the last one.", last.map_or(0, |last| last.entries)),
+        gauge("snapshot_last_bytes", "Bytes of the last one.", last.map_or(0, |last| last.bytes)),
+        gauge("snapshot_last_micros", "How long the last one took.", figures.last_micros),
+        gauge(
+            "snapshot_loaded_keys",
+            "Keys loaded from one at the start, without a truth.",
+            figures.loaded_entries,
+        ),
+        counter("snapshots_written", "Snapshots that were written.", figures.written),
+        counter("snapshots_failed", "Snapshots that failed.", figures.failed),
+        counter("snapshots_inexact", "Those written that are not of one moment.", figures.inexact),
+        counter(
+            "snapshots_unconfirmed",
+            "Those written that the truth did not confirm in time.",
+            figures.unconfirmed,
+        ),
+        counter("snapshots_deleted", "Snapshots that retention deleted.", figures.deleted),
+    ]
 }

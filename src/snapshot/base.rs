@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::catalog::Catalog;
 use super::error::SnapshotError;
-use super::format::{Entry, Manifest, TruthKind};
+use super::format::{Entry, Extent, Manifest, TruthKind};
 use super::load::load;
 use crate::persist::{Base, BaseEntry, FoundBase, Past, Put};
 
@@ -39,7 +39,12 @@ impl SnapshotBase {
                     let is_usable = manifest.confirmed
                         && manifest.complete
                         && manifest.data_set == past.data_set
-                        && manifest.truth != TruthKind::None;
+                        && manifest.truth != TruthKind::None
+                        && match manifest.extent {
+                            Extent::Cut => true,
+                            // Entries may be as late as its end, which the truth must still have.
+                            Extent::Interval { until_seq } => past.has(manifest.epoch, until_seq),
+                        };
                     if is_usable {
                         return Ok(Some(manifest));
                     }

@@ -24,8 +24,9 @@ use crate::persist::{Id, Truth};
 /// Requests that may wait; those that wait are served by one snapshot.
 const WAITING_REQUESTS: usize = 1_024;
 
-/// How long to wait before a store that refused is asked again at the start.
-const START_PAUSE: Duration = Duration::from_secs(1);
+/// How long to wait before a store that refused is asked again at the start: twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How often the start looks whether the truth is served and loaded.
 const LOADING_PAUSE: Duration = Duration::from_millis(50);
@@ -396,13 +397,15 @@ async fn patiently<T>(
     stats: &SnapshotStats,
     ask: impl AsyncFn() -> Result<T, SnapshotError>,
 ) -> Result<T, String> {
+    let mut pause = FIRST_PAUSE;
     loop {
         match ask().await {
             Ok(answer) => return Ok(answer),
             Err(error) if error.is_temporary() => {
                 tracing::warn!("waiting for the store of snapshots: {error}");
                 stats.note_trouble(error.to_string());
-                tokio::time::sleep(START_PAUSE).await;
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
             Err(error) => return Err(error.to_string()),
         }

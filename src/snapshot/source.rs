@@ -104,14 +104,14 @@ impl Source {
 impl MemorySource {
     async fn moment(&self) -> Result<Moment, String> {
         for _ in 0..GATE_TRIES {
-            if let Ok(cut) = self.gate.close(|| self.engine.begin_snapshot()) {
-                let cut = cut.ok_or("another snapshot is being read")?;
+            // One that was cut short may still be read for a moment.
+            if let Ok(Some(cut)) = self.gate.close(|| self.engine.begin_snapshot()) {
                 let mut seq = self.seq.lock();
                 *seq += 1;
                 return Ok(Moment { cut, epoch: self.epoch, seq: *seq, at: self.clock.now() });
             }
             tokio::time::sleep(GATE_PAUSE).await;
         }
-        Err("a command ran for so long that no cut could be taken between commands".to_owned())
+        Err("no cut could be taken between commands: one ran for too long, or another snapshot is being read".to_owned())
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Lines, line};
 use crate::app::process::Process;
+use crate::app::snapshot_ports::figures as snapshot_figures;
 use crate::app::truth_figures::figures;
 use crate::persist::Loading;
 
@@ -54,6 +55,7 @@ fn as_redis_tells(process: &Process, log: u64) -> Lines {
     let is_on = figures.is_some();
     let figures = figures.unwrap_or_default();
     let now = process.clock.now();
+    let counted = if is_on { snapshot_figures(&figures, now) } else { Vec::new() };
     let running = if figures.is_running { now.micros_since(figures.began) / 1_000_000 } else { 0 };
     let mut lines = vec![
         line("rdb_bgsave_in_progress", u64::from(figures.is_running)),
@@ -77,6 +79,7 @@ fn as_redis_tells(process: &Process, log: u64) -> Lines {
         ));
         let trouble = figures.trouble.map_or_else(String::new, |reason| reason.replace(['\r', '\n'], " "));
         lines.push(line("snapshot_trouble", trouble));
+        lines.extend(counted.into_iter().map(|figure| line(figure.name, figure.value)));
     }
     lines
 }

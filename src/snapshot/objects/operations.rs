@@ -15,7 +15,7 @@ use super::{ObjectsError, ObjectsSettings, create, stores};
 use crate::clock::Timestamp;
 
 /// The largest object that is written: a part of a snapshot with room to spare, and little enough to be sent as one.
-pub const MOST_OBJECT_BYTES: usize = 32 << 20;
+pub const MOST_OBJECT_BYTES: usize = 1_100 << 20;
 
 /// Objects in a list at most: some hundred pages of S3, and a hundred times what is kept of snapshots by default.
 pub const MOST_LISTED: usize = 100_000;
