@@ -76,8 +76,11 @@ fn without_truth(
     let snapshots = match catalog {
         None => None,
         Some(catalog) => {
-            let directory =
-                DataDirectory::open(&config.data_dir).map_err(|error| StartError(error.to_string()))?;
+            let directory = DataDirectory::open(&config.data_dir).map_err(|error| {
+                StartError(format!(
+                    "{error}; without a truth only snapshots need it: --snapshots none keeps nothing"
+                ))
+            })?;
             Some(begin_snapshots(around, config, catalog, &engine, Err(directory))?)
         }
     };

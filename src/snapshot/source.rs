@@ -112,6 +112,7 @@ impl MemorySource {
             }
             tokio::time::sleep(GATE_PAUSE).await;
         }
-        Err("no cut could be taken between commands: one ran for too long, or another snapshot is being read".to_owned())
+        Err("no cut could be taken between commands: one ran for too long, or another snapshot is being read"
+            .to_owned())
     }
 }

@@ -14,7 +14,7 @@ use super::tries::Tries;
 use super::{ObjectsError, ObjectsSettings, create, stores};
 use crate::clock::Timestamp;
 
-/// The largest object that is written: a part of a snapshot with room to spare, and little enough to be sent as one.
+/// The largest object that is written: a part of a snapshot, which has some MiB unless it is of one value of 512 MiB under a key as long.
 pub const MOST_OBJECT_BYTES: usize = 1_100 << 20;
 
 /// Objects in a list at most: some hundred pages of S3, and a hundred times what is kept of snapshots by default.
