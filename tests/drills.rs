@@ -270,6 +270,21 @@ fn parts_of_a_snapshot_that_was_cut_short_are_no_snapshot() {
 }
 
 #[test]
+fn snapshots_of_one_second_between_which_nothing_changed_are_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path(), &[]);
+    let mut client = Client::of(&server);
+    fill(&mut client);
+    for _ in 0..3 {
+        client.check("SAVE", "OK");
+    }
+    kill(server);
+    assert_eq!(ids(folder.path()).len(), 3);
+    let (code, told) = snapshot(folder.path(), &["verify", "--all"]);
+    assert_eq!(code, Some(0), "{told}");
+}
+
+#[test]
 fn snapshots_are_sealed_with_a_key_that_rotates() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();

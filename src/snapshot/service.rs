@@ -208,11 +208,15 @@ impl Service {
                 continue;
             }
             let written = self.write(running).await;
+            let is_written = written.is_ok();
             for Request(answer) in requests {
                 if let Some(answer) = answer {
                     // Whoever does not wait any more does not want to know.
                     let _ = answer.send(written.clone());
                 }
+            }
+            if is_written {
+                self.prune(running).await;
             }
         }
     }
@@ -240,7 +244,6 @@ impl Service {
                     exact = manifest.extent == Extent::Cut,
                     "a snapshot was written"
                 );
-                self.prune(running).await;
                 Ok(manifest)
             }
             Err(error) => {

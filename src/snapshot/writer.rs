@@ -34,6 +34,10 @@ const CONFIRM_PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked whether waiting for the truth is of use.
 const TROUBLE_LOOK: Duration = Duration::from_millis(200);
 
+/// How often a moment is taken again whose name is taken, and the pause between: names have seconds.
+const NAME_TRIES: u32 = 4;
+const NAME_PAUSE: Duration = Duration::from_millis(500);
+
 /// Writes snapshots, one at a time.
 pub struct Writer {
     /// Where they go.
@@ -65,7 +69,7 @@ impl Writer {
         self.catalog.refuse_successor(self.source.epoch()).await?;
         let data_set =
             self.source.data_set().ok_or_else(|| SnapshotError::failed("the data is not there yet"))?;
-        let Moment { cut, epoch, seq, at } = self.source.moment().await.map_err(SnapshotError::Failed)?;
+        let Moment { cut, epoch, seq, at } = self.unnamed_moment().await?;
         let id = SnapshotId::new(at, epoch, seq);
         let key = self.catalog.keys.sealing().cloned();
         let key_id = key.as_ref().map(SealingKey::id);
@@ -95,11 +99,23 @@ impl Writer {
                 return Err(error);
             }
         };
-        let published = self.publish(&manifest).await;
-        if published.is_err() {
-            self.discard(id).await;
+        // Where that fails, the manifest may be there all the same: its parts stay until they are found without one.
+        self.publish(&manifest).await.map(|()| manifest)
+    }
+
+    /// A moment whose snapshot has a name that no other has: where nothing was changed, two of one second would share it.
+    async fn unnamed_moment(&self) -> Result<Moment, SnapshotError> {
+        let known = self.catalog.ids().await?;
+        for _ in 0..NAME_TRIES {
+            let moment = self.source.moment().await.map_err(SnapshotError::Failed)?;
+            if !known.contains(&SnapshotId::new(moment.at, moment.epoch, moment.seq)) {
+                return Ok(moment);
+            }
+            // Nothing is kept for it meanwhile.
+            drop(moment);
+            tokio::time::sleep(NAME_PAUSE).await;
         }
-        published.map(|()| manifest)
+        Err(SnapshotError::failed("its name is taken: the clock was set back, and nothing has changed since"))
     }
 
     /// Makes all parts.
