@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    #[cfg(not(shuttle))]
+    #[cfg(not(feature = "shuttle"))]
     fn an_entry_is_one_cache_line() {
         assert_eq!(size_of::<Entry>(), 64);
         assert_eq!(align_of::<Entry>(), 64);

@@ -167,7 +167,7 @@ impl Engine {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
     use std::hash::BuildHasher;
 

@@ -11,7 +11,7 @@ use super::sync::{AtomicBool, Ordering, yield_now};
 
 /// Looks at the threads before a closer gives up: with a yield each, some milliseconds when a turn is long. Commands wait
 /// meanwhile, so the cut is tried again later rather than waited for.
-const LOOKS: usize = if cfg!(shuttle) { 8 } else { 2_000 };
+const LOOKS: usize = if cfg!(feature = "shuttle") { 8 } else { 2_000 };
 
 /// One seat per thread that executes.
 pub struct Gate {
@@ -87,7 +87,7 @@ impl Gate {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
     use super::*;
 

@@ -1,4 +1,4 @@
-//! The invariants of ARCHITECTURE.md under schedules that shuttle chooses: run with `RUSTFLAGS="--cfg shuttle"`.
+//! The invariants of ARCHITECTURE.md under schedules that shuttle chooses: run with `--features shuttle`.
 
 mod leaving;
 mod snapshot;

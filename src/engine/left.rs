@@ -155,7 +155,7 @@ fn with_database(database: u8, hash: u64) -> u64 {
     hash ^ DATABASE_FACTOR.wrapping_mul(u64::from(database))
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
     use super::*;
 

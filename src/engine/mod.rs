@@ -38,7 +38,7 @@ mod throttle;
 pub mod value;
 mod view;
 
-#[cfg(all(test, shuttle))]
+#[cfg(all(test, feature = "shuttle"))]
 mod interleavings;
 #[cfg(test)]
 mod tests;
@@ -132,11 +132,11 @@ impl Default for Engine {
 }
 
 /// Hashes keys with a seed of this process: keys come from users, who must not be able to aim at one shard.
-#[cfg(not(shuttle))]
+#[cfg(not(feature = "shuttle"))]
 type KeyHashing = foldhash::fast::RandomState;
 
 /// A failed schedule is replayed, so hashes must not differ between runs.
-#[cfg(shuttle)]
+#[cfg(feature = "shuttle")]
 type KeyHashing = foldhash::fast::FixedState;
 
 #[derive(Clone, Default)]

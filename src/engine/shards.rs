@@ -12,7 +12,7 @@ use super::table::Table;
 
 /// Shards of a database: enough that two threads on random keys meet in one once in 256 takes, few enough that all their
 /// heads, 64 bytes each, stay in a core's first cache.
-pub(super) const SHARDS: usize = if cfg!(shuttle) { 2 } else { 256 };
+pub(super) const SHARDS: usize = if cfg!(feature = "shuttle") { 2 } else { 256 };
 
 /// The tables of one database, by shard.
 type Database = Box<[Shard]>;
@@ -99,7 +99,7 @@ impl Shards {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
     use super::*;
 

@@ -8,7 +8,7 @@ use super::random::Random;
 /// shard's half-empty last chunk is about 1 % of its memory.
 ///
 /// Under shuttle entries are several times as large, and its threads have small stacks, on which a chunk is made.
-const CHUNK_ENTRIES: u32 = if cfg!(shuttle) { 8 } else { 128 };
+const CHUNK_ENTRIES: u32 = if cfg!(feature = "shuttle") { 8 } else { 128 };
 
 /// Chunks tried for a sample until one is taken whatever it has: nearly all are full enough to be taken sooner, unless all are
 /// nearly empty.

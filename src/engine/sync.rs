@@ -1,6 +1,6 @@
-//! The locks and atomic words of the engine, or their model-checked doubles under `--cfg shuttle`.
+//! The locks and atomic words of the engine, or their model-checked doubles with the feature `shuttle`.
 
-#[cfg(not(shuttle))]
+#[cfg(not(feature = "shuttle"))]
 mod real {
     use portable_atomic::{AtomicU128, Ordering};
 
@@ -36,7 +36,7 @@ mod real {
     }
 }
 
-#[cfg(shuttle)]
+#[cfg(feature = "shuttle")]
 mod checked {
     pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
     pub(crate) use shuttle::thread::yield_now;
@@ -95,11 +95,11 @@ mod checked {
     }
 }
 
-#[cfg(shuttle)]
+#[cfg(feature = "shuttle")]
 pub(crate) use checked::{
     AtomicBool, AtomicU32, AtomicU64, RwLock, RwLockReadGuard, RwLockWriteGuard, Word, yield_now,
 };
-#[cfg(not(shuttle))]
+#[cfg(not(feature = "shuttle"))]
 pub(crate) use real::{
     AtomicBool, AtomicU32, AtomicU64, RwLock, RwLockReadGuard, RwLockWriteGuard, Word, yield_now,
 };

@@ -1,16 +1,16 @@
 //! Tests of the engine as a whole.
 
-#[cfg(not(shuttle))]
+#[cfg(not(feature = "shuttle"))]
 mod dirty;
-#[cfg(not(shuttle))]
+#[cfg(not(feature = "shuttle"))]
 mod evict;
 mod keys;
 mod limits;
-#[cfg(not(shuttle))]
+#[cfg(not(feature = "shuttle"))]
 mod snapshot;
-#[cfg(not(shuttle))]
+#[cfg(not(feature = "shuttle"))]
 mod threads;
-#[cfg(not(shuttle))]
+#[cfg(not(feature = "shuttle"))]
 mod truth;
 
 use super::value::Content;
