@@ -121,6 +121,7 @@ fn json_row(Listed { id, manifest }: &Listed) -> serde_json::Value {
             "complete": manifest.complete,
             "exact": manifest.extent == Extent::Cut,
             "encrypted": manifest.key_id.is_some(),
+            "ephemeral_databases": manifest.ephemeral.iter().collect::<Vec<_>>(),
         }),
         Err(error) => json!({ "id": id.to_string(), "error": error.to_string() }),
     }
@@ -188,7 +189,8 @@ async fn inspect(catalog: &Catalog, id: &str, pattern: Option<&str>, most: u64) 
         manifest.holder,
     );
     for (database, entries) in &manifest.databases {
-        writeln!(text, "database {database:<2} {entries} entries")
+        let class = if manifest.ephemeral.contains(*database) { ", ephemeral" } else { "" };
+        writeln!(text, "database {database:<2} {entries} entries{class}")
             .expect("a string takes all that is written");
     }
     for part in &manifest.parts {

@@ -10,14 +10,16 @@ use super::snapshots::{catalog, retention};
 use super::start::StartError;
 use super::truth_ports::TruthPorts;
 use crate::clock::Clock;
-use crate::config::{Config, TruthSetting};
+use crate::config::{Config, LAST_DATABASE, TruthSetting};
 use crate::dispatch::ports::{self, Durability, Fetch, Settings as _};
-use crate::engine::{Engine, Gate};
+use crate::engine::{DATABASES, Engine, Gate};
 use crate::metrics::Metrics;
 use crate::persist::directory::{DataDirectory, random_id};
 use crate::persist::{Base, PostgresOptions, Truth, TruthAddress, TruthParts};
 use crate::snapshot::format::TruthKind;
 use crate::snapshot::{Catalog, SnapshotBase, SnapshotParts, Snapshots};
+
+const _: () = assert!(LAST_DATABASE as usize + 1 == DATABASES, "the settings know every database");
 
 /// The parts that depend on whether there is a truth, and snapshots.
 pub struct Durable {
@@ -101,7 +103,14 @@ fn in_front_of_truth(
     catalog: Option<Catalog>,
 ) -> Result<Durable, StartError> {
     let Around { settings, clock, gate, metrics } = around;
-    let engine = Arc::new(Engine::in_front_of_truth());
+    let ephemeral = config.ephemeral_databases.iter().copied().collect();
+    if catalog.is_none() && !config.ephemeral_databases.is_empty() {
+        tracing::warn!(
+            databases = ?config.ephemeral_databases,
+            "there are no snapshots: what is in ephemeral databases is lost when the server ends"
+        );
+    }
+    let engine = Arc::new(Engine::in_front_of_truth_beside(ephemeral));
     let room = (Arc::clone(settings), Arc::clone(&engine), Arc::clone(metrics));
     let kind = match address {
         TruthAddress::Postgres(_) => TruthKind::Postgres,

@@ -18,6 +18,9 @@ const MOST_MODE: u32 = 0o777;
 /// The longest name of a region or key of a store: an Amazon resource name has up to 2,048 bytes, a key's some 100.
 const MOST_NAME_BYTES: usize = 2_048;
 
+/// The last of the databases that clients can select.
+pub const LAST_DATABASE: u8 = 15;
+
 /// What a setting's value may be, and where it is kept.
 pub enum Kind {
     /// Bytes, with a unit or without.
@@ -81,6 +84,8 @@ pub enum Kind {
     OptionalPath(Field<Option<PathBuf>>),
     /// Any number of paths.
     Paths(Field<Vec<PathBuf>>),
+    /// Any number of databases.
+    Databases(Field<Vec<u8>>),
     /// One or more addresses.
     Addresses(Field<Vec<ListenAddress>>),
     /// The admin address.
@@ -107,6 +112,15 @@ impl Kind {
                 return Err(not(""));
             }
             *field(config) = addresses;
+            return Ok(());
+        }
+        if let Self::Databases(field) = self {
+            let texts = texts.iter().filter(|text| !text.is_empty());
+            let databases = texts.map(|text| database(text).ok_or_else(|| not(text)));
+            let mut databases = databases.collect::<Result<Vec<_>, _>>()?;
+            databases.sort_unstable();
+            databases.dedup();
+            *field(config) = databases;
             return Ok(());
         }
         if let Self::Paths(field) = self {
@@ -177,7 +191,7 @@ impl Kind {
                 *field(config) =
                     Some(Some(text.to_owned()).filter(|text| !text.is_empty())).filter(|_| is_name)?;
             }
-            Self::Addresses(_) | Self::Paths(_) => return None,
+            Self::Addresses(_) | Self::Paths(_) | Self::Databases(_) => return None,
         }
         Some(())
     }
@@ -208,6 +222,7 @@ impl Kind {
                 field(config).as_ref().map_or_else(String::new, |path| path.display().to_string())
             }
             Self::Addresses(field) => return field(config).iter().map(ToString::to_string).collect(),
+            Self::Databases(field) => return field(config).iter().map(ToString::to_string).collect(),
             Self::Admin(field) => field(config).to_string(),
             Self::Truth(field) => field(config).to_string(),
             Self::Snapshots(field) => field(config).to_string(),
@@ -243,6 +258,11 @@ impl Kind {
             Self::OptionalName(_) => {
                 format!("a name of at most {MOST_NAME_BYTES} letters, digits and marks, without spaces")
             }
+            Self::Databases(_) => {
+                format!(
+                    "databases from 0 to {LAST_DATABASE} with commas between them, in a file also as a list"
+                )
+            }
             Self::Paths(_) => "paths with commas between them, in a file also as a list".to_owned(),
             Self::Mode(_) => format!("octal digits from 0 to {MOST_MODE:o}, in a file in quotes: \"770\""),
             Self::Path(_) | Self::OptionalPath(_) => "a path".to_owned(),
@@ -266,7 +286,7 @@ impl Kind {
     /// Whether several values may be given.
     #[must_use]
     pub const fn is_list(&self) -> bool {
-        matches!(self, Self::Addresses(_) | Self::Paths(_))
+        matches!(self, Self::Addresses(_) | Self::Paths(_) | Self::Databases(_))
     }
 
     /// Whether the value is a number or a switch, which a TOML file writes without quotes.
@@ -281,7 +301,7 @@ impl Kind {
         match self {
             Self::Bytes { .. } => "BYTES",
             Self::Seconds { .. } => "SECONDS",
-            Self::Count { .. } | Self::Signed { .. } => "N",
+            Self::Count { .. } | Self::Signed { .. } | Self::Databases(_) => "N",
             Self::Word { .. } | Self::LogLevel(_) | Self::LogFormat(_) => "WORD",
             Self::Switch(_) | Self::Flag(_) => "yes|no",
             Self::Truth(_) => "TRUTH",
@@ -299,6 +319,12 @@ impl fmt::Debug for Kind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.placeholder())
     }
+}
+
+/// The number of a database.
+fn database(text: &str) -> Option<u8> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|database| digits && *database <= LAST_DATABASE)
 }
 
 fn not(value: &str) -> NotAllowed {

@@ -35,7 +35,7 @@ pub use address::{AdminAddress, ListenAddress};
 pub use aws::{AwsAccess, AwsCredentials};
 pub use command_line::{Action, CommandLine, CommandLineEnd};
 pub use error::{SettingError, Source};
-pub use kind::Kind;
+pub use kind::{Kind, LAST_DATABASE};
 pub use quantity::bytes_with_unit;
 pub use render::{print_config, readme_table};
 pub use resolve::{Resolved, resolve};

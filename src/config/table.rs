@@ -115,6 +115,13 @@ pub static SETTINGS: &[Setting] = &[
         help: "What wins on restart: sqlite (a file in data-dir), sqlite:PATH, postgres://user:password@host:port/database?schema=name&sslmode=verify-full, or none: memory only.",
     },
     Setting {
+        name: "ephemeral-databases",
+        kind: Kind::Databases(|config| &mut config.ephemeral_databases),
+        default: &[],
+        change: Change::AtStart,
+        help: "Databases, 0 to 15, that the truth does not get: cheaper, and after a crash as they were at the last snapshot. None: every change goes to the truth.",
+    },
+    Setting {
         name: "flush-interval",
         kind: Count { field: |config| &mut config.flush_interval_ms, least: 1, most: MOST_FLUSH_INTERVAL_MS },
         default: &["100"],
@@ -431,6 +438,7 @@ mod tests {
             Switch(_) | Kind::Flag(_) => "yes",
             Kind::Truth(_) | Kind::Snapshots(_) => "none",
             Kind::OptionalAddress(_) | Kind::OptionalName(_) => "other",
+            Kind::Databases(_) => "7",
             Path(_) | OptionalPath(_) | Kind::Paths(_) => "/elsewhere",
             Addresses(_) | Admin(_) => "h:77",
         };

@@ -268,7 +268,7 @@ impl<'t> Slot<'t> {
     pub fn drop_ended(&mut self, cache: &mut SpanCache) {
         if self.view().is_some_and(|view| view.has_ended(self.now, cache)) {
             if let Some(slot) = self.found {
-                let mut closing = Closing::new(self.engine);
+                let mut closing = Closing::new(self.engine, self.database);
                 closing.note_dropped(self.engine, self.table.entry(slot), cache);
                 self.leave_closed(closing);
             }
@@ -278,7 +278,7 @@ impl<'t> Slot<'t> {
 
     /// No period yet, for a change of this key to note those that it closes.
     pub(super) fn closing(&self) -> Closing {
-        Closing::new(self.engine)
+        Closing::new(self.engine, self.database)
     }
 
     /// Leaves the periods that a change of this key closed.
@@ -317,7 +317,7 @@ impl<'t> Slot<'t> {
             None => {
                 let slot = self.table.insert(&self.engine.hasher, self.hash, self.key, value, word);
                 self.table.entry(slot).touch(self.now);
-                self.table.settle_for_snapshot(slot, &self.engine.tracking);
+                self.table.settle_for_snapshot(slot, self.engine.tracking(self.database));
                 self.note_change(slot);
                 self.found = Some(slot);
                 None
@@ -327,19 +327,19 @@ impl<'t> Slot<'t> {
 
     /// Before the entry at `slot` is changed, or after it was made.
     fn note_change(&mut self, slot: u32) {
-        self.table.keep_for_cut(slot, &self.engine.tracking, &self.engine.limits);
-        self.table.queue(slot, &self.engine.tracking);
+        self.table.keep_for_cut(slot, self.engine.tracking(self.database), &self.engine.limits);
+        self.table.queue(slot, self.engine.tracking(self.database));
     }
 
     /// Takes the value out; answers it with its expiry.
     pub fn remove(&mut self) -> Option<(Content, Expiry)> {
         let slot = self.found?;
         self.view()?;
-        let content = if self.engine.is_tracked() {
+        let content = if self.engine.is_tracked(self.database) {
             copy_of(self.table.entry(slot), &self.engine.limits)
         } else {
             self.found = None;
-            self.table.keep_for_snapshot(slot, &self.engine.tracking, &self.engine.limits);
+            self.table.keep_for_snapshot(slot, self.engine.tracking(self.database), &self.engine.limits);
             return Some(content_of(self.table.remove(&self.engine.hasher, slot), &self.engine.limits));
         };
         self.clear();
@@ -390,13 +390,13 @@ impl<'t> Slot<'t> {
         if !matches!(self.table.entry(slot).value, Value::Quotas(_)) {
             return None;
         }
-        self.table.keep_for_cut(slot, &self.engine.tracking, &self.engine.limits);
+        self.table.keep_for_cut(slot, self.engine.tracking(self.database), &self.engine.limits);
         let result = self.table.change(slot, |entry| match &mut entry.value {
             Value::Quotas(slots) => Some(change(slots)),
             _ => None,
         })?;
         if is_change(&result) {
-            self.table.queue(slot, &self.engine.tracking);
+            self.table.queue(slot, self.engine.tracking(self.database));
         }
         Some(result)
     }
@@ -413,13 +413,13 @@ impl<'t> Slot<'t> {
     /// Removes whatever is there without a look at it.
     fn clear(&mut self) {
         let Some(slot) = self.found else { return };
-        if self.engine.is_tracked() {
+        if self.engine.is_tracked(self.database) {
             // The truth still has the key: its absence is news to keep.
             self.note_change(slot);
             self.table.replace(slot, Value::KnownAbsent, 0);
         } else {
             self.found = None;
-            self.table.keep_for_snapshot(slot, &self.engine.tracking, &self.engine.limits);
+            self.table.keep_for_snapshot(slot, self.engine.tracking(self.database), &self.engine.limits);
             self.table.remove(&self.engine.hasher, slot);
         }
     }

@@ -33,9 +33,9 @@ pub(super) struct Closing {
 }
 
 impl Closing {
-    /// None yet; none ever where no truth keeps them.
-    pub(super) fn new(engine: &Engine) -> Self {
-        Self { is_wanted: engine.is_tracked(), periods: Vec::new() }
+    /// None yet; none ever of a database whose periods no truth keeps.
+    pub(super) fn new(engine: &Engine, database: u8) -> Self {
+        Self { is_wanted: engine.is_tracked(database), periods: Vec::new() }
     }
 
     /// Whether anybody wants to know.
@@ -89,7 +89,7 @@ impl Engine {
     /// Leaves the periods that the change of a subject closed, under the guard of that change.
     pub(super) fn leave_closed(&self, database: u8, subject: &[u8], closing: Closing) {
         if !closing.periods.is_empty() {
-            self.tracking.leave_closed(closing.of(database, subject));
+            self.durable.leave_closed(closing.of(database, subject));
         }
     }
 }

@@ -33,7 +33,7 @@ impl Engine {
             let table = self.shards.read(place);
             if let Some(slot) = table.find(hash, key) {
                 let entry = table.entry(slot);
-                if matches!(entry.value, Value::Integer) && self.is_queued(entry) {
+                if matches!(entry.value, Value::Integer) && self.is_queued(database, entry) {
                     entry.touch(now);
                     let mut word = entry.word.load();
                     // One that has expired loses its expiry with the next sum, which needs the exclusive guard.

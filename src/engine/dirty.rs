@@ -14,6 +14,8 @@
 //!
 //! The open generation does not change while a thread executes: see [`Gate`](super::Gate).
 
+use std::sync::Arc;
+
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
@@ -105,7 +107,7 @@ pub(super) struct Tracking {
     /// Entries queued in the open generation, and databases emptied in it. On a line of its own: others only read the words above.
     queued: CachePadded<AtomicU64>,
     rare: Mutex<Rare>,
-    pub(super) snapshots: Snapshots,
+    pub(super) snapshots: Arc<Snapshots>,
 }
 
 #[derive(Default)]
@@ -119,27 +121,32 @@ struct Rare {
 }
 
 impl Tracking {
-    pub(super) fn off() -> Self {
+    pub(super) fn off(snapshots: &Arc<Snapshots>) -> Self {
         Self {
             open: AtomicU32::new(Generation::NONE.number()),
             has_truth: false,
             applied: AtomicU32::new(Generation::NONE.number()),
             queued: CachePadded::new(AtomicU64::new(0)),
             rare: Mutex::new(Rare::default()),
-            snapshots: Snapshots::none(),
+            snapshots: Arc::clone(snapshots),
         }
     }
 
-    pub(super) fn on() -> Self {
-        Self { open: AtomicU32::new(Generation::FIRST.number()), has_truth: true, ..Self::off() }
+    pub(super) fn on(snapshots: &Arc<Snapshots>) -> Self {
+        Self { open: AtomicU32::new(Generation::FIRST.number()), has_truth: true, ..Self::off(snapshots) }
     }
 
     /// Puts what is changed from now on into another generation than what was changed before, so that no word is swapped unseen.
-    /// In front of a truth a cut has done that, or nothing was changed in the open generation.
+    /// Only where no truth is: in front of one a cut has done that, or nothing was changed in the open generation.
     pub(super) fn separate(&self) {
-        if !self.has_truth {
-            self.open.store(self.open().next().number(), Ordering::Relaxed);
-        }
+        debug_assert!(!self.has_truth, "in front of a truth every generation is a batch");
+        self.open.store(self.open().next().number(), Ordering::Relaxed);
+    }
+
+    /// Whether changes are collected for a truth.
+    #[inline]
+    pub(super) const fn has_truth(&self) -> bool {
+        self.has_truth
     }
 
     /// Stable while a thread executes, so it needs no order of its own: the gate gives it.
@@ -270,29 +277,30 @@ pub(super) fn state_of(entry: &Entry, limits: &LimitTable) -> Option<(Content, E
 }
 
 impl Engine {
-    /// Whether the word of an entry may be swapped under a shared guard; always where nothing is tracked.
+    /// Whether the word of an entry of this database may be swapped under a shared guard; always where nothing is tracked.
     #[inline]
-    pub(super) fn is_queued(&self, entry: &Entry) -> bool {
-        entry.mark() == Mark::queued(self.tracking.open())
+    pub(super) fn is_queued(&self, database: u8, entry: &Entry) -> bool {
+        entry.mark() == Mark::queued(self.tracking(database).open())
     }
 
-    /// Whether changes are tracked for a truth.
+    /// Whether changes of a database are tracked for a truth.
+    #[inline]
     #[must_use]
-    pub fn is_tracked(&self) -> bool {
-        self.tracking.has_truth
+    pub fn is_tracked(&self, database: u8) -> bool {
+        self.tracking(database).has_truth
     }
 
     /// The generation that what is changed now belongs to.
     #[must_use]
     pub fn open_generation(&self) -> Generation {
-        self.tracking.open()
+        self.durable.open()
     }
 
     /// Changes in the open generation, known without a walk: a key counts once, as does each emptying of a database. Keys that
     /// were queued and then emptied away are counted still.
     #[must_use]
     pub fn queued(&self) -> usize {
-        usize::try_from(self.tracking.queued.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+        usize::try_from(self.durable.queued.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
     /// Closes the open generation and answers it; `None`, and it stays open, when nothing was queued in it. The caller has
@@ -301,24 +309,27 @@ impl Engine {
         if self.queued() == 0 {
             return None;
         }
-        let closed = self.tracking.open();
-        self.tracking.queued.store(0, Ordering::Relaxed);
-        self.tracking.open.store(closed.next().number(), Ordering::Relaxed);
+        let closed = self.durable.open();
+        self.durable.queued.store(0, Ordering::Relaxed);
+        self.durable.open.store(closed.next().number(), Ordering::Relaxed);
         Some(closed)
     }
 
     /// Hands the changes of the generation that was closed last to `visit`, in portions; then answers what else was in it.
     pub fn collect(&self, closed: Generation, mut visit: impl FnMut(Vec<Change>)) -> Collected {
-        let open = self.tracking.open();
+        let open = self.durable.open();
         debug_assert_eq!(closed.next(), open, "the last closed generation is collected");
         for number in 0..DATABASES {
             let Ok(database) = u8::try_from(number) else { break };
+            if !self.is_tracked(database) {
+                continue;
+            }
             for place in self.tables(database) {
                 self.collect_table(place, database, open, &mut visit);
             }
         }
         // Behind the tables: one that is emptied meanwhile leaves here what it owed.
-        let mut rare = self.tracking.rare.lock();
+        let mut rare = self.durable.rare.lock();
         let kept = std::mem::take(&mut rare.kept);
         let mut flushed_databases: Vec<u8> = taken(&mut rare.flushed, closed).collect();
         let closed_periods = taken(&mut rare.closed, closed).collect();
@@ -359,7 +370,7 @@ impl Engine {
     /// Says that the truth has everything up to this generation: entries that were not changed since are clean, unless they were
     /// [pinned](Self::pin) before.
     pub fn set_applied(&self, generation: Generation) {
-        self.tracking.applied.store(generation.number(), Ordering::Release);
+        self.durable.applied.store(generation.number(), Ordering::Release);
     }
 
     /// Pins the entry of a key whose row the truth refused: what was collected of it last, in a generation up to `up_to`, never
@@ -381,9 +392,8 @@ impl Engine {
     /// Queues every entry in the open generation, since the truth lost what it had. Called between cuts by the one that cuts;
     /// commands run on meanwhile, and what they change is queued anyway.
     pub fn queue_everything(&self) {
-        for place in
-            (0..DATABASES).filter_map(|number| u8::try_from(number).ok()).flat_map(|at| self.tables(at))
-        {
+        let databases = (0..DATABASES).filter_map(|number| u8::try_from(number).ok());
+        for place in databases.filter(|&at| self.is_tracked(at)).flat_map(|at| self.tables(at)) {
             let mut from = Some(0);
             while let Some(slot) = from {
                 from = self.queue_portion(place, slot);
@@ -397,8 +407,8 @@ impl Engine {
         let mut next = table.next_used(slot);
         for _ in 0..ENTRIES_UNDER_GUARD {
             let slot = next?;
-            table.keep_for_cut(slot, &self.tracking, &self.limits);
-            table.queue(slot, &self.tracking);
+            table.keep_for_cut(slot, &self.durable, &self.limits);
+            table.queue(slot, &self.durable);
             next = table.next_used(slot + 1);
         }
         next
@@ -410,22 +420,22 @@ impl Engine {
         let databases = (0..DATABASES).filter_map(|number| u8::try_from(number).ok());
         let places = databases.flat_map(|database| self.tables(database));
         let changed: usize = places.map(|place| self.shards.read(place).changed()).sum();
-        let rare = self.tracking.rare.lock();
+        let rare = self.durable.rare.lock();
         changed + rare.kept.len() + rare.flushed.len()
     }
 
     /// Notes that a database was emptied, under the guards of its tables; what they owe to the closed generation is kept.
     pub(super) fn note_flush<'t>(&self, database: u8, tables: impl Iterator<Item = &'t mut Table>) {
-        if !self.is_tracked() {
+        if !self.is_tracked(database) {
             return;
         }
-        let open = self.tracking.open();
+        let open = self.durable.open();
         let mut kept = Vec::new();
         tables.for_each(|table| table.collect_all(database, open, &self.limits, &mut kept));
-        let mut rare = self.tracking.rare.lock();
+        let mut rare = self.durable.rare.lock();
         rare.kept.append(&mut kept);
         rare.flushed.push((open, database));
         drop(rare);
-        self.tracking.count_queued();
+        self.durable.count_queued();
     }
 }

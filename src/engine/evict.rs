@@ -1,7 +1,7 @@
 //! Eviction: entries leave memory to make room, chosen from samples as Redis does.
 //!
 //! In front of a truth only entries leave that it has as they are, so an evicted key is unknown afterwards and comes back by a
-//! fetch. Without a truth an evicted key is gone.
+//! fetch. An evicted key that no truth has is gone.
 
 use super::entry::{Entry, Value};
 use super::generation::Mark;
@@ -67,7 +67,7 @@ impl Engine {
         let mut evicted = Evicted::default();
         let mut random = Random::from_number(random);
         let most = need.entries.min(MOST_ENTRIES);
-        if self.is_tracked() {
+        if self.durable.has_truth() {
             self.residency.left.prepare();
         }
         let databases = self.weigh(&mut random);
@@ -98,38 +98,40 @@ impl Engine {
         let database = place.database();
         let (slot, urgency) = {
             let table = self.shards.read(place);
-            self.most_urgent(&table, policy, random, now)?
+            self.most_urgent(database, &table, policy, random, now)?
         };
         let mut table = self.shards.write(place);
         let is_still = table.next_used(slot) == Some(slot)
-            && self.urgency(table.entry(slot), policy, now).is_some_and(|now| now >= urgency)
+            && self.urgency(database, table.entry(slot), policy, now).is_some_and(|now| now >= urgency)
             && self.may_leave(table.entry(slot), database);
         if !is_still {
             return None;
         }
         let entry = table.entry(slot);
-        if self.is_tracked() && !entry.is_known_absent() {
+        if self.is_tracked(database) && !entry.is_known_absent() {
             self.residency.note_left(database, self.hasher.hash(entry.key.as_bytes()));
         }
-        table.leave_snapshot(slot, &self.tracking);
+        table.leave_snapshot(slot, self.tracking(database));
         Some(table.remove(&self.hasher, slot))
     }
 
     fn most_urgent(
         &self,
+        database: u8,
         table: &Table,
         policy: Eviction,
         random: &mut Random,
         now: Timestamp,
     ) -> Option<(u32, u64)> {
         let samples = (0..SAMPLES).map_while(|_| table.sample(random));
-        let urgent = samples.filter_map(|slot| Some((slot, self.urgency(table.entry(slot), policy, now)?)));
+        let urgent =
+            samples.filter_map(|slot| Some((slot, self.urgency(database, table.entry(slot), policy, now)?)));
         urgent.max_by_key(|&(_, urgency)| urgency)
     }
 
     /// How soon an entry is to leave: the largest number first; `None`: it may not. Those in flight, which are seldom in memory,
     /// are told apart only when they are about to leave.
-    fn urgency(&self, entry: &Entry, policy: Eviction, now: Timestamp) -> Option<u64> {
+    fn urgency(&self, database: u8, entry: &Entry, policy: Eviction, now: Timestamp) -> Option<u64> {
         let idle_secs = Some(entry.idle_secs(now)).filter(|&secs| secs < LONGEST_IDLE_SECS).unwrap_or(0);
         let urgency = match (&entry.value, policy) {
             (Value::Vacant, _) => None,
@@ -137,19 +139,24 @@ impl Engine {
             (_, Eviction::AllKeysLru) => Some(idle_secs),
             (_, Eviction::VolatileTtl) => entry.expiry().as_millis().map(|end| u64::MAX - end.max(1)),
         };
-        urgency.filter(|_| self.is_as_in_truth(entry))
+        urgency.filter(|_| self.is_as_in_truth(database, entry))
     }
 
     /// Whether an entry may leave memory without being missed: the truth has it as it is, and no answer is on its way. Under the
     /// exclusive guard it stays so.
     pub(super) fn may_leave(&self, entry: &Entry, database: u8) -> bool {
-        self.is_as_in_truth(entry) && !self.fetches.holds(database, entry.key.as_bytes())
+        self.is_as_in_truth(database, entry) && !self.fetches.holds(database, entry.key.as_bytes())
     }
 
     /// Whether the truth has an entry as it is, and nothing older can come from there. While the truth is loaded, what changed
-    /// since the start does not count although it was applied: a page that was read before may come yet.
-    fn is_as_in_truth(&self, entry: &Entry) -> bool {
-        if self.residency.is_loading() { entry.mark() == Mark::CLEAN } else { self.tracking.is_clean(entry) }
+    /// since the start does not count although it was applied: a page that was read before may come yet. Always of what no truth has.
+    fn is_as_in_truth(&self, database: u8, entry: &Entry) -> bool {
+        let tracking = self.tracking(database);
+        if tracking.has_truth() && self.residency.is_loading() {
+            entry.mark() == Mark::CLEAN
+        } else {
+            tracking.is_clean(entry)
+        }
     }
 
     /// A shard with entries: any, or the next behind it that has some. `None`: none has.

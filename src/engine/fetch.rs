@@ -141,7 +141,7 @@ impl Engine {
         };
         let slot = table.insert(&self.hasher, hash, key, value, word);
         table.entry(slot).touch(now);
-        table.owe_to_snapshot(slot, &self.tracking);
+        table.owe_to_snapshot(slot, self.tracking(*database));
         true
     }
 

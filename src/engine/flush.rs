@@ -56,7 +56,7 @@ impl Engine {
             let tables = places.iter().zip(&mut guards).filter(|(place, _)| place.database() == database);
             let mut tables: Vec<Table> = tables.map(|(_, table)| std::mem::take(&mut **table)).collect();
             keys += tables.iter().map(Table::len).sum::<usize>();
-            self.tracking.snapshots.keep_emptied(database, had_all, &mut tables);
+            self.snapshots.keep_emptied(database, had_all, &mut tables);
             discarded.append(&mut tables);
         }
         Discarded { keys, _tables: discarded }

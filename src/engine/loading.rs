@@ -4,11 +4,11 @@
 //! read from the truth a while ago from coming back over what happened since: it is put only where memory has nothing, and what
 //! changed since the start does not leave memory before the end.
 
+use super::Engine;
 use super::entry::Expiry;
 use super::shards::Place;
 use super::table::stored;
 use super::value::Content;
-use super::{DATABASES, Engine};
 use crate::clock::Timestamp;
 
 impl Engine {
@@ -37,14 +37,18 @@ impl Engine {
         let (value, word) = stored(content.0, content.1, &self.limits);
         let slot = table.insert(&self.hasher, hash, key, value, word);
         table.entry(slot).touch(now);
-        table.owe_to_snapshot(slot, &self.tracking);
+        table.owe_to_snapshot(slot, self.tracking(database));
         true
     }
 
-    /// Forgets what was [loaded](Self::load) into an engine without a truth, before the end of the loading: it is loaded anew.
+    /// Says that every key of the databases that no truth has was [loaded](Self::load): what is not in memory is absent.
+    pub fn end_loading_ephemeral(&self) {
+        self.residency.set_complete(self.ephemeral_databases);
+    }
+
+    /// Forgets what was [loaded](Self::load) into databases that no truth has, before the end of their loading: they are loaded anew.
     pub fn forget_loaded(&self) {
-        let databases = (0..DATABASES).filter_map(|number| u8::try_from(number).ok());
-        for place in databases.flat_map(|database| self.tables(database)) {
+        for place in self.ephemeral_databases.iter().flat_map(|database| self.tables(database)) {
             let table = std::mem::take(&mut *self.shards.write(place));
             // Behind the guard, since it takes a while.
             drop(table);

@@ -9,6 +9,7 @@ mod access;
 mod ahead;
 mod closed;
 mod counter;
+mod databases;
 mod dirty;
 mod entry;
 mod evict;
@@ -44,12 +45,14 @@ mod interleavings;
 mod tests;
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 pub use access::{Slot, Slots};
 pub use ahead::Ahead;
 pub use closed::ClosedBudget;
 pub use counter::AddError;
+pub use databases::DatabaseSet;
 pub use dirty::{Change, Collected};
 pub use entry::Expiry;
 pub use evict::{Evicted, Eviction, Need};
@@ -73,6 +76,7 @@ use latest::LatestTime;
 use limits::LimitTable;
 use residency::Residency;
 use shards::Shards;
+use snapshot::Snapshots;
 
 /// Databases a client can SELECT, as Redis has by default.
 pub const DATABASES: usize = 16;
@@ -87,7 +91,13 @@ pub struct Engine {
     residency: Residency,
     fetches: Fetches,
     latest: LatestTime,
-    tracking: Tracking,
+    /// Of what goes to a truth.
+    durable: Tracking,
+    /// Of what does not: only snapshots have it.
+    ephemeral: Tracking,
+    snapshots: Arc<Snapshots>,
+    /// The databases of the latter.
+    ephemeral_databases: DatabaseSet,
     expired_keys: AtomicU64,
     /// By database, written by the sweep.
     average_ttl_ms: [AtomicU64; DATABASES],
@@ -97,6 +107,7 @@ impl Engine {
     /// An empty engine that knows all keys: what is not in memory is absent.
     #[must_use]
     pub fn new() -> Self {
+        let snapshots = Arc::new(Snapshots::none());
         Self {
             shards: Shards::new(),
             hasher: Hasher::default(),
@@ -104,7 +115,10 @@ impl Engine {
             residency: Residency::complete(),
             fetches: Fetches::default(),
             latest: LatestTime::new(),
-            tracking: Tracking::off(),
+            durable: Tracking::off(&snapshots),
+            ephemeral: Tracking::off(&snapshots),
+            snapshots,
+            ephemeral_databases: DatabaseSet::ALL,
             expired_keys: AtomicU64::new(0),
             average_ttl_ms: Default::default(),
         }
@@ -121,7 +135,32 @@ impl Engine {
     /// [filled](Self::fill), or until the [end](Self::end_loading) of the loading.
     #[must_use]
     pub fn in_front_of_truth() -> Self {
-        Self { residency: Residency::loading(), tracking: Tracking::on(), ..Self::new() }
+        Self::in_front_of_truth_beside(DatabaseSet::NONE)
+    }
+
+    /// As [`in_front_of_truth`](Self::in_front_of_truth), which does not get what is in these databases. No command runs before the
+    /// [end of their loading](Self::end_loading_ephemeral).
+    #[must_use]
+    pub fn in_front_of_truth_beside(ephemeral: DatabaseSet) -> Self {
+        let engine = Self::new();
+        Self {
+            residency: Residency::loading(),
+            durable: Tracking::on(&engine.snapshots),
+            ephemeral_databases: ephemeral,
+            ..engine
+        }
+    }
+
+    /// What is known of changes in a database.
+    #[inline]
+    pub(self) const fn tracking(&self, database: u8) -> &Tracking {
+        if self.ephemeral_databases.contains(database) { &self.ephemeral } else { &self.durable }
+    }
+
+    /// The databases that only snapshots have: all without a truth.
+    #[must_use]
+    pub const fn ephemeral_databases(&self) -> DatabaseSet {
+        self.ephemeral_databases
     }
 }
 

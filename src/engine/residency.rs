@@ -10,9 +10,9 @@
 //! 3. A database that was emptied is complete at once, though the truth may have its keys for a while: the first key that leaves
 //!    it afterwards was made after the flush, so the truth has applied that before.
 
-use super::DATABASES;
 use super::left::Left;
 use super::sync::{AtomicBool, AtomicU32, Ordering};
+use super::{DATABASES, DatabaseSet};
 
 /// What a look-up found: `Ok(Some)` a value, `Ok(None)` absent, `Err` unknown: not in memory, and the truth may have it.
 /// Unknown is never taken for absent, which would be a fresh quota.
@@ -113,6 +113,11 @@ impl Residency {
     /// The database was emptied, under the exclusive guards of all of its shards: what the truth still has of it counts no more.
     pub(super) fn set_empty(&self, database: u8) {
         self.change(|databases| (databases | complete(database)) & !has_left(database));
+    }
+
+    /// All keys of these databases are in memory.
+    pub(super) fn set_complete(&self, databases: DatabaseSet) {
+        self.change(|known| known | u32::from(databases.bits()));
     }
 
     fn change(&self, change: impl Fn(u32) -> u32) {

@@ -173,6 +173,14 @@ pub struct SnapshotCut {
 #[derive(Clone, Copy, Debug)]
 pub struct SnapshotPlace(Place);
 
+impl SnapshotPlace {
+    /// The database that it is a part of.
+    #[must_use]
+    pub const fn database(self) -> u8 {
+        self.0.database()
+    }
+}
+
 /// What takes entries, and says when it has enough for now.
 pub type Visit<'a> = &'a mut dyn FnMut(SnapshotEntry<'_>) -> ControlFlow<()>;
 
@@ -297,11 +305,11 @@ impl Engine {
     /// Begins a snapshot of everything as it is now. The caller has closed the [gate](super::Gate), and in front of a truth has
     /// [cut](Self::cut) in the same closure: whatever is changed from now on belongs to the open generation. `None`: one runs already.
     pub fn begin_snapshot(self: &Arc<Self>) -> Option<SnapshotCut> {
-        let snapshots = &self.tracking.snapshots;
+        let snapshots = &self.snapshots;
         if snapshots.running().is_some() {
             return None;
         }
-        self.tracking.separate();
+        self.ephemeral.separate();
         let number = snapshots.last.load(Ordering::Relaxed).wrapping_add(1).max(1);
         snapshots.last.store(number, Ordering::Relaxed);
         snapshots.kept_bytes.store(0, Ordering::Relaxed);
@@ -318,7 +326,7 @@ impl Engine {
     pub fn has_changed(&self, database: u8, key: &[u8]) -> bool {
         let hash = self.hasher.hash(key);
         let table = self.shards.read(Place::new(database, hash));
-        table.find(hash, key).is_some_and(|slot| !self.tracking.is_clean(table.entry(slot)))
+        table.find(hash, key).is_some_and(|slot| !self.tracking(database).is_clean(table.entry(slot)))
     }
 
     /// Whether memory has every key of every database, so that a snapshot of memory is one of everything.
@@ -365,7 +373,7 @@ impl SnapshotCut {
 
     /// Hands out some of what was emptied away behind the cut; whether there is more. A table that was read to its end is freed here.
     pub fn read_emptied(&self, visit: Visit<'_>) -> bool {
-        let emptied = &self.engine.tracking.snapshots.emptied;
+        let emptied = &self.engine.snapshots.emptied;
         let Some(Emptied { database, mut table, next }) = emptied.lock().pop() else { return false };
         let mut kept = table.take_kept(self.number, ENTRIES_UNDER_GUARD).into_iter();
         let next = if self.hand_out(database, &mut kept, visit) || kept.len() > 0 {
@@ -396,33 +404,33 @@ impl SnapshotCut {
             flow = visit(SnapshotEntry { database, key: &key, content, expiry });
         }
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.engine.tracking.snapshots.kept_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.engine.snapshots.kept_bytes.fetch_sub(bytes, Ordering::Relaxed);
         flow.is_break() || read == ENTRIES_UNDER_GUARD
     }
 
     /// Bytes that wait to be read, of what changed behind the cut: the places are worth a look when it grows.
     #[must_use]
     pub fn kept_bytes(&self) -> u64 {
-        self.engine.tracking.snapshots.kept_bytes.load(Ordering::Relaxed)
+        self.engine.snapshots.kept_bytes.load(Ordering::Relaxed)
     }
 
     /// Whether everything was kept as it was at the cut. Else changes came faster than they were read, and what was read is from
     /// the cut or behind it.
     #[must_use]
     pub fn is_exact(&self) -> bool {
-        !self.engine.tracking.snapshots.is_inexact.load(Ordering::Relaxed)
+        !self.engine.snapshots.is_inexact.load(Ordering::Relaxed)
     }
 
     /// Whether a database was emptied behind the cut of which only the truth had some keys: they can no longer be read.
     #[must_use]
     pub fn has_gap(&self) -> bool {
-        self.engine.tracking.snapshots.has_gap.load(Ordering::Relaxed)
+        self.engine.snapshots.has_gap.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for SnapshotCut {
     fn drop(&mut self) {
-        let snapshots = &self.engine.tracking.snapshots;
+        let snapshots = &self.engine.snapshots;
         snapshots.running.store(NONE, Ordering::Relaxed);
         drop(take(&mut *snapshots.emptied.lock()));
         // Whoever has seen it run may still keep a little: that goes here, or with the next snapshot.

@@ -103,7 +103,7 @@ impl Engine {
             looked.visited += 1;
             // While the truth is loaded, marks tell what changed since the start.
             if !self.residency.is_loading() {
-                self.tracking.clean(table.entry(slot));
+                self.tracking(place.database()).clean(table.entry(slot));
             }
             if self.has_ended(&table, place, slot, now, cache) {
                 found.push(slot);
@@ -135,10 +135,10 @@ impl Engine {
         for &slot in found {
             if table.next_used(slot) == Some(slot) && self.has_ended(&table, place, slot, now, cache) {
                 expired += u64::from(table.entry(slot).is_expired(now));
-                let mut closing = Closing::new(self);
+                let mut closing = Closing::new(self, place.database());
                 closing.note_dropped(self, table.entry(slot), cache);
                 self.leave_closed(place.database(), table.entry(slot).key.as_bytes(), closing);
-                self.remove_swept(&mut table, slot);
+                self.remove_swept(place.database(), &mut table, slot);
                 removed += 1;
             }
         }
@@ -147,13 +147,13 @@ impl Engine {
     }
 
     /// In front of a truth a value is removed there first: until then its absence stays as news.
-    fn remove_swept(&self, table: &mut Table, slot: u32) {
-        if !self.is_tracked() || table.entry(slot).is_known_absent() {
+    fn remove_swept(&self, database: u8, table: &mut Table, slot: u32) {
+        if !self.is_tracked(database) || table.entry(slot).is_known_absent() {
             table.remove(&self.hasher, slot);
             return;
         }
-        table.keep_for_cut(slot, &self.tracking, &self.limits);
-        table.queue(slot, &self.tracking);
+        table.keep_for_cut(slot, self.tracking(database), &self.limits);
+        table.queue(slot, self.tracking(database));
         table.replace(slot, Value::KnownAbsent, 0);
     }
 

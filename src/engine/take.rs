@@ -3,8 +3,9 @@
 use smallvec::SmallVec;
 
 use super::closed::Closing;
+use super::dirty::Tracking;
 use super::entry::{Entry, Expiry, Value};
-use super::generation::{Generation, Mark};
+use super::generation::Mark;
 use super::limits::NumberedLimit;
 use super::residency::Missing;
 use super::shards::Place;
@@ -65,7 +66,9 @@ impl Engine {
                 let entry = table.entry(slot);
                 if matches!(entry.value, Value::Quota(known) if known == id) {
                     entry.touch(now);
-                    if let Some(verdict) = self.take_by_swapping(entry, charge, mode, now, cache) {
+                    if let Some(verdict) =
+                        self.take_by_swapping(self.tracking(database), entry, charge, mode, now, cache)
+                    {
                         return Ok(verdict);
                     }
                 }
@@ -79,6 +82,7 @@ impl Engine {
     #[inline]
     fn take_by_swapping(
         &self,
+        tracking: &Tracking,
         entry: &Entry,
         charge: &Charge,
         mode: Mode,
@@ -90,8 +94,8 @@ impl Engine {
             let now = self.latest.not_before(now);
             let (next, verdict) = take_word(&charge.limit.limit.rule, word, charge.amount, mode, now, cache);
             let Some(next) = next else { return Some(verdict) };
-            let open = self.tracking.open();
-            let closes_period = open != Generation::NONE && charge.limit.limit.rule.rolls_over(word, next);
+            let open = tracking.open();
+            let closes_period = tracking.has_truth() && charge.limit.limit.rule.rolls_over(word, next);
             if entry.mark() != Mark::queued(open) || closes_period {
                 return None;
             }

@@ -46,7 +46,7 @@ impl Engine {
                         let (next, verdict) =
                             rule.decide(word, quantity, now).map_err(ThrottleRefusal::Rule)?;
                         let Some(next) = next else { return Ok(verdict) };
-                        if !self.is_queued(entry) {
+                        if !self.is_queued(database, entry) {
                             break;
                         }
                         match entry.word.compare_exchange(word, next) {

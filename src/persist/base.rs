@@ -10,8 +10,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::store::{DataSetId, EpochRow};
-use crate::engine::Expiry;
 use crate::engine::value::Content;
+use crate::engine::{DatabaseSet, Expiry};
 
 /// What a truth says of its past.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,15 @@ pub struct BaseEntry<'a> {
     pub expiry: Expiry,
 }
 
+/// Why nothing can be told of copies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BaseError {
+    /// They cannot be reached now.
+    Away(String),
+    /// The newest cannot be read as things are, though it may be good: a key or a right is missing.
+    Refused(String),
+}
+
 /// Where copies are.
 pub trait Base: Send + Sync {
     /// Finds the newest copy of a state that this truth had; `None`: there is none, and the log says why where it should not be.
@@ -70,6 +79,15 @@ pub trait Base: Send + Sync {
     /// Hands every entry of the copy that was found last to `put`, from several threads at once. An error's text where a part cannot
     /// be read; what was handed out before that is right all the same.
     fn load(&self, put: Put) -> Pin<Box<dyn Future<Output = Result<u64, String>> + Send + '_>>;
+
+    /// Hands every entry of those databases that no truth has, as the newest copy that can be read has them, to what `begin` gives: once
+    /// for each copy that is begun with. Answers its name; `None`: no copy has any.
+    fn load_ephemeral<'a>(
+        &'a self,
+        data_set: DataSetId,
+        databases: DatabaseSet,
+        begin: &'a (dyn Fn() -> Put + Sync),
+    ) -> Pin<Box<dyn Future<Output = Result<Option<String>, BaseError>> + Send + 'a>>;
 }
 
 /// What takes the entries of a copy.

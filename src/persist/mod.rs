@@ -18,6 +18,7 @@ mod contract;
 mod damages;
 pub mod directory;
 mod disk;
+mod ephemeral;
 #[doc(hidden)]
 pub mod fake;
 mod fetcher;
@@ -51,7 +52,7 @@ pub mod usage;
 mod verify;
 
 pub use address::{TruthAddress, outbox_in};
-pub use base::{Base, BaseEntry, ChangedKeys, FoundBase, Past, Put};
+pub use base::{Base, BaseEntry, BaseError, ChangedKeys, FoundBase, Past, Put};
 pub use batch::{Batch, ClosedPeriod};
 pub use bytes::DecodeError;
 pub use content::{decode, encode};

@@ -35,7 +35,7 @@ use super::verify::VerifyReport;
 use crate::clock::Clock;
 use crate::engine::{Engine, Gate, MissingKey};
 use crate::metrics::Seldom;
-use helpers::spawn_helpers;
+use helpers::{fill_ephemeral, spawn_helpers};
 
 /// Threads of the runtime: one prepares the rows of a batch, which takes a while, and the other looks after fetches meanwhile.
 const THREADS: usize = 2;
@@ -362,6 +362,7 @@ impl Running {
         let waiting = Arc::clone(&pending);
         let behind = Arc::clone(&pending);
         let owner = claim.owner;
+        fill_ephemeral(&parts, &store, &epoch, owner).await?;
         truth.progress.begin(epoch.epoch, epoch.applied);
         tracing::info!(epoch = epoch.epoch, data_set = %epoch.data_set, applied = epoch.applied, "the truth is this server's");
         let flusher = Flusher::new(FlushParts {

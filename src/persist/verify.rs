@@ -96,7 +96,7 @@ impl Verifier {
     /// A text for people, when the truth does not answer.
     pub async fn verify_all(&self) -> Result<VerifyReport, String> {
         let mut report = VerifyReport::default();
-        for database in databases() {
+        for database in databases().filter(|&database| self.engine.is_tracked(database)) {
             let mut cursor = Some(Cursor::default());
             while let Some(from) = cursor {
                 let (held, next) = self.page(database, from);
@@ -119,7 +119,8 @@ impl Verifier {
     /// A text for people, when the truth does not answer.
     pub async fn verify_sample(&self, random: u64) -> Result<VerifyReport, String> {
         let mut report = VerifyReport::default();
-        for database in databases().filter(|&database| !self.engine.is_empty(database)) {
+        let filled = |&database: &u8| self.engine.is_tracked(database) && !self.engine.is_empty(database);
+        for database in databases().filter(filled) {
             let (held, _) = self.page(database, Cursor::at_random(random));
             // From a place of the truth that memory has, too.
             let after = held.last().map(|(key, _)| key.clone());

@@ -9,9 +9,10 @@ use parking_lot::Mutex;
 
 use super::catalog::Catalog;
 use super::error::SnapshotError;
-use super::format::{Entry, Extent, Manifest, TruthKind};
-use super::load::load;
-use crate::persist::{Base, BaseEntry, FoundBase, Past, Put};
+use super::format::{Entry, Extent, Manifest, ManifestPart, SnapshotId, TruthKind};
+use super::load::{load, load_parts};
+use crate::engine::DatabaseSet;
+use crate::persist::{Base, BaseEntry, BaseError, DataSetId, FoundBase, Past, Put};
 
 /// How long a start looks for a snapshot: the truth has all of it too, so it is not worth waiting for.
 const FIND_PATIENCE: Duration = Duration::from_secs(5);
@@ -22,11 +23,59 @@ pub struct SnapshotBase {
     found: Mutex<Option<Arc<Manifest>>>,
 }
 
+fn told(error: &SnapshotError) -> BaseError {
+    if error.is_temporary() {
+        BaseError::Away(error.to_string())
+    } else {
+        BaseError::Refused(format!(
+            "the newest snapshot of the ephemeral databases cannot be read as things are: {error}; an older one would grant again what was used \
+             since: see to it that this one can be read, or begin with empty ones by --snapshots none"
+        ))
+    }
+}
+
+/// What a snapshot has of databases that no truth has.
+enum EphemeralFound {
+    /// It was loaded.
+    Loaded,
+    /// It has none of them.
+    Nothing,
+    /// It is none of this data.
+    OtherData,
+}
+
 impl SnapshotBase {
     /// Those of this catalog.
     #[must_use]
     pub const fn new(catalog: Catalog) -> Self {
         Self { catalog, found: Mutex::new(None) }
+    }
+
+    async fn load_ephemeral_of(
+        &self,
+        id: SnapshotId,
+        data_set: DataSetId,
+        databases: DatabaseSet,
+        begin: &(dyn Fn() -> Put + Sync),
+    ) -> Result<EphemeralFound, SnapshotError> {
+        let manifest = Arc::new(self.catalog.manifest(id).await?);
+        if manifest.data_set != data_set || manifest.truth == TruthKind::None {
+            return Ok(EphemeralFound::OtherData);
+        }
+        // What was not ephemeral then was emptied since, or the truth would hold it.
+        let wanted = manifest.ephemeral.and(databases);
+        if wanted.is_empty() {
+            return Ok(EphemeralFound::Nothing);
+        }
+        let put = begin();
+        let entry = move |Entry { database, key, content, expiry }: Entry<'_>| {
+            if wanted.contains(database) {
+                put(BaseEntry { database, key, content, expiry });
+            }
+        };
+        let has_any = move |part: &ManifestPart| !part.databases.and(wanted).is_empty();
+        load_parts(&self.catalog, &manifest, has_any, Arc::new(entry)).await?;
+        Ok(EphemeralFound::Loaded)
     }
 
     async fn newest(&self, past: &Past) -> Result<Option<Manifest>, SnapshotError> {
@@ -87,10 +136,35 @@ impl Base for SnapshotBase {
         let found = self.found.lock().clone();
         Box::pin(async move {
             let manifest = found.ok_or("no snapshot was found")?;
+            let ephemeral = manifest.ephemeral;
             let entry = move |Entry { database, key, content, expiry }: Entry<'_>| {
-                put(BaseEntry { database, key, content, expiry });
+                if !ephemeral.contains(database) {
+                    put(BaseEntry { database, key, content, expiry });
+                }
             };
             load(&self.catalog, &manifest, Arc::new(entry)).await.map_err(|error| error.to_string())
+        })
+    }
+
+    fn load_ephemeral<'a>(
+        &'a self,
+        data_set: DataSetId,
+        databases: DatabaseSet,
+        begin: &'a (dyn Fn() -> Put + Sync),
+    ) -> Pin<Box<dyn Future<Output = Result<Option<String>, BaseError>> + Send + 'a>> {
+        Box::pin(async move {
+            for id in self.catalog.ids().await.map_err(|error| told(&error.into()))? {
+                match self.load_ephemeral_of(id, data_set, databases, begin).await {
+                    Ok(EphemeralFound::Loaded) => return Ok(Some(id.to_string())),
+                    Ok(EphemeralFound::Nothing) => return Ok(None),
+                    Ok(EphemeralFound::OtherData) => {}
+                    Err(error) if !error.is_damage() => return Err(told(&error)),
+                    Err(error) => {
+                        tracing::error!(%id, "a snapshot of ephemeral databases is passed over, the one before is tried: {error}");
+                    }
+                }
+            }
+            Ok(None)
         })
     }
 }

@@ -8,7 +8,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use super::catalog::Catalog;
 use super::error::SnapshotError;
-use super::format::{Entry, Manifest, SnapshotId, TruthKind};
+use super::format::{Entry, Manifest, ManifestPart, SnapshotId, TruthKind};
 use super::stats::SnapshotStats;
 use crate::clock::{Clock, Stopwatch};
 use crate::engine::Engine;
@@ -26,10 +26,23 @@ pub async fn load(
     manifest: &Arc<Manifest>,
     put: Arc<dyn Fn(Entry<'_>) + Send + Sync>,
 ) -> Result<u64, SnapshotError> {
+    load_parts(catalog, manifest, |_| true, put).await
+}
+
+/// As [`load`], of those parts that are `wanted`.
+///
+/// # Errors
+/// As [`load`].
+pub(super) async fn load_parts(
+    catalog: &Catalog,
+    manifest: &Arc<Manifest>,
+    wanted: impl Fn(&ManifestPart) -> bool,
+    put: Arc<dyn Fn(Entry<'_>) + Send + Sync>,
+) -> Result<u64, SnapshotError> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut working = JoinSet::new();
     let mut entries = 0;
-    let mut fetched = fetch(catalog.clone(), Arc::clone(manifest));
+    let mut fetched = fetch(catalog.clone(), Arc::clone(manifest), wanted);
     while let Some((number, bytes)) = fetched.recv().await {
         while working.len() >= threads {
             entries += joined(working.join_next().await)?;
@@ -61,11 +74,17 @@ fn joined(done: Joined) -> Result<u64, SnapshotError> {
 type Fetched = (usize, Result<bytes::Bytes, SnapshotError>);
 
 /// Fetches the parts of a snapshot, a few ahead of whoever takes them.
-fn fetch(catalog: Catalog, manifest: Arc<Manifest>) -> mpsc::Receiver<Fetched> {
+fn fetch(
+    catalog: Catalog,
+    manifest: Arc<Manifest>,
+    wanted: impl Fn(&ManifestPart) -> bool,
+) -> mpsc::Receiver<Fetched> {
     let (fetched, taken) = mpsc::channel(FETCHED_AT_ONCE);
+    let numbers = (0..manifest.parts.len()).filter(|&number| wanted(&manifest.parts[number]));
+    let numbers: Vec<usize> = numbers.collect();
     tokio::spawn(async move {
-        for (number, part) in manifest.parts.iter().enumerate() {
-            let bytes = catalog.part(part).await;
+        for number in numbers {
+            let bytes = catalog.part(&manifest.parts[number]).await;
             if fetched.send((number, bytes)).await.is_err() {
                 return;
             }

@@ -155,11 +155,12 @@ async fn make_batches(
     batches: mpsc::Sender<Vec<Record>>,
 ) -> Result<(), SnapshotError> {
     let open = Arc::new(Mutex::new((Vec::new(), 0_usize)));
-    let now = clock.now();
+    let (now, ephemeral) = (clock.now(), manifest.ephemeral);
     let put = {
         let (open, batches) = (Arc::clone(&open), batches.clone());
         move |Entry { database, key, content, expiry }: Entry<'_>| {
-            if expiry.has_passed(now) {
+            // What no truth had is not put into one: a start takes it from the snapshot.
+            if expiry.has_passed(now) || ephemeral.contains(database) {
                 return;
             }
             let bytes = size_of::<Record>() + key.len() + content.heap_bytes();

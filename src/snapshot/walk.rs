@@ -8,7 +8,7 @@ use super::error::SnapshotError;
 use super::format::{BLOCK_BYTES, FinishedPart, PartHeader, PartWriter, SealingKey, SnapshotId};
 use crate::clock::Timestamp;
 use crate::engine::value::Content;
-use crate::engine::{DATABASES, Expiry, SnapshotCut, SnapshotEntry, Visit};
+use crate::engine::{DATABASES, DatabaseSet, Expiry, SnapshotCut, SnapshotEntry, Visit};
 use crate::persist::{DataSetId, Record, StoredValue};
 
 /// Bytes from which a part is ended. Small, since so much memory is held for each part that is made or on its way.
@@ -23,6 +23,8 @@ pub(super) struct Numbered {
     pub number: u32,
     /// What it is.
     pub part: FinishedPart,
+    /// The databases that it has entries of, where some are ephemeral.
+    pub databases: DatabaseSet,
 }
 
 /// What all parts of a snapshot have in common.
@@ -31,6 +33,8 @@ pub(super) struct PartOptions {
     pub snapshot: SnapshotId,
     pub cut_at: Timestamp,
     pub key: Option<SealingKey>,
+    /// The databases that the truth does not have.
+    pub ephemeral: DatabaseSet,
 }
 
 /// The parts of a snapshot, made one after the other.
@@ -41,13 +45,23 @@ pub(super) struct Parts {
     open: Option<PartWriter>,
     number: u32,
     counts: [u64; DATABASES],
+    /// The databases of what was added to the open part.
+    databases: DatabaseSet,
     /// Bytes that were added since the last blocks were packed.
     added: usize,
 }
 
 impl Parts {
     pub(super) fn new(options: PartOptions, taker: mpsc::Sender<Numbered>) -> Self {
-        Self { options, taker, open: None, number: 0, counts: [0; DATABASES], added: 0 }
+        Self {
+            options,
+            taker,
+            open: None,
+            number: 0,
+            counts: [0; DATABASES],
+            databases: DatabaseSet::NONE,
+            added: 0,
+        }
     }
 
     /// Makes room for entries, outside of any guard.
@@ -69,6 +83,7 @@ impl Parts {
         let writer = self.open.as_mut().expect("a part is open while entries are added");
         writer.entry(database, key, content, expiry);
         self.counts[usize::from(database)] += 1;
+        self.databases = self.databases.with(database);
         self.added += key.len() + content.heap_bytes();
         if self.added < BLOCK_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
@@ -91,9 +106,11 @@ impl Parts {
         let Some(writer) = self.open.take() else { return Ok(()) };
         let part = writer.finish().map_err(SnapshotError::failed)?;
         if part.entries > 0 {
-            let sent = self.taker.blocking_send(Numbered { number: self.number, part });
+            let told = if self.options.ephemeral.is_empty() { DatabaseSet::NONE } else { self.databases };
+            let sent = self.taker.blocking_send(Numbered { number: self.number, part, databases: told });
             sent.map_err(|_| SnapshotError::failed("nobody takes its parts any more"))?;
             self.number += 1;
+            self.databases = DatabaseSet::NONE;
         }
         Ok(())
     }
@@ -106,7 +123,13 @@ impl Parts {
 
     /// Reads all of memory.
     pub(super) fn read_memory(&mut self, cut: &SnapshotCut) -> Result<(), SnapshotError> {
+        let mut is_ephemeral = false;
         for place in cut.places() {
+            // A start that wants only the ephemeral ones need not read the others' parts.
+            if self.options.ephemeral.contains(place.database()) != is_ephemeral {
+                self.send()?;
+                is_ephemeral = !is_ephemeral;
+            }
             let mut slot = Some(0);
             while let Some(from) = slot {
                 slot = self.fill(|add| cut.read(place, from, add))?;

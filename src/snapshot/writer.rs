@@ -16,7 +16,7 @@ use super::objects::Created;
 use super::source::Source;
 use super::walk::{Numbered, PartOptions, Parts};
 use crate::clock::{Clock, Stopwatch};
-use crate::engine::{DATABASES, Engine, SnapshotCut};
+use crate::engine::{DATABASES, DatabaseSet, Engine, SnapshotCut};
 use crate::persist::{Moment, Truth, Written};
 
 /// Parts that are ended and wait to be sent.
@@ -74,7 +74,10 @@ impl Writer {
         let key = self.catalog.keys.sealing().cloned();
         let key_id = key.as_ref().map(SealingKey::id);
         let (taker, ended) = mpsc::channel(WAITING_PARTS);
-        let parts = Parts::new(PartOptions { data_set, snapshot: id, cut_at: at, key }, taker);
+        let parts = Parts::new(
+            PartOptions { data_set, snapshot: id, cut_at: at, key, ephemeral: self.ephemeral() },
+            taker,
+        );
         let (made, sent) = tokio::join!(self.make(Arc::new(cut), parts, seq), self.send(id, ended));
         // Where sending fails, making fails too, and only the former tells why.
         let manifest = match sent.and_then(|parts| made.map(|made| (made, parts))) {
@@ -87,6 +90,7 @@ impl Writer {
                 confirmed: self.confirm(extent, seq).await,
                 complete: is_complete,
                 truth: self.source.kind(),
+                ephemeral: self.ephemeral(),
                 databases: databases_of(&counts),
                 parts,
                 key_id,
@@ -116,6 +120,11 @@ impl Writer {
             tokio::time::sleep(NAME_PAUSE).await;
         }
         Err(SnapshotError::failed("its name is taken: the clock was set back, and nothing has changed since"))
+    }
+
+    /// The databases that the truth does not have; none where there is no truth.
+    fn ephemeral(&self) -> DatabaseSet {
+        self.source.truth().map_or(DatabaseSet::NONE, |_| self.engine.ephemeral_databases())
     }
 
     /// Makes all parts.
@@ -181,7 +190,7 @@ impl Writer {
     ) -> Result<Vec<ManifestPart>, SnapshotError> {
         let mut sending = JoinSet::new();
         let mut sent = Vec::new();
-        while let Some(Numbered { number, part }) = ended.recv().await {
+        while let Some(Numbered { number, part, databases }) = ended.recv().await {
             if sending.len() == SENT_AT_ONCE {
                 sent.extend(sending.join_next().await.transpose().map_err(SnapshotError::failed)?);
             }
@@ -193,6 +202,7 @@ impl Writer {
                     bytes: u64::try_from(part.bytes.len()).unwrap_or(u64::MAX),
                     sha256: part.sha256,
                     entries: part.entries,
+                    databases,
                 };
                 let put = objects.put(&name, Bytes::from(part.bytes)).await;
                 put.map(|()| (number, told)).map_err(SnapshotError::from)

@@ -22,7 +22,10 @@ pub(super) fn persistence(process: &Process) -> Lines {
         lines.extend(loading(&truth.loading));
     }
     lines.extend(as_redis_tells(process, u64::from(truth.outbox_size().is_some())));
-    lines.push(line("truth", process.settings.config().truth.to_string()));
+    let config = process.settings.config();
+    lines.push(line("truth", config.truth.to_string()));
+    let ephemeral: Vec<String> = config.ephemeral_databases.iter().map(ToString::to_string).collect();
+    lines.push(line("ephemeral_databases", ephemeral.join(",")));
     let figures = figures(truth, &process.engine, process.clock.now());
     lines.extend(figures.into_iter().map(|figure| line(figure.name, figure.value)));
     let trouble = truth.stats.trouble.load();

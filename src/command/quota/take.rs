@@ -66,6 +66,11 @@ fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
     }
     let database = context.session.database;
     let engine = &context.ports.engine;
+    let is_tracked = engine.is_tracked(database);
+    if parsed.durable && !is_tracked {
+        let reason = format!("DURABLE cannot be had: database {database} is ephemeral, no truth gets it");
+        return Err(CommandError::other(reason).into());
+    }
     let taken =
         engine.take(database, subject, &charges, parsed.mode, context.now, &mut context.scratch.spans);
     let verdict = taken.map_err(verdict::refusal)?;
@@ -73,7 +78,7 @@ fn run(context: &mut Context<'_>, mut args: Args<'_>) -> Handled {
     verdict::count_take(context, subject, kind, &verdict);
     let name = &parsed.names[verdict.decided_by];
     // Read after the take: the open batch carries it, and none is closed within a turn.
-    let token = context.ports.durability.open_flush();
+    let token = if is_tracked { context.ports.durability.open_flush() } else { 0 };
     if parsed.durable && verdict.status != Status::Denied {
         return Ok(after_commit(context, subject, &verdict, name, token));
     }

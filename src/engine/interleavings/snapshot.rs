@@ -8,7 +8,7 @@ use shuttle::thread;
 
 use super::{START, check, tracked};
 use crate::engine::value::Content;
-use crate::engine::{Engine, Expiry, Gate, SnapshotCut, SnapshotEntry};
+use crate::engine::{DatabaseSet, Engine, Expiry, Gate, SnapshotCut, SnapshotEntry};
 
 fn integer(content: &Content) -> i64 {
     match content {
@@ -80,6 +80,16 @@ fn is_of_one_moment(engine: &Arc<Engine>) {
 #[test]
 fn a_snapshot_in_front_of_a_truth_is_of_one_moment() {
     check(|| is_of_one_moment(&tracked()));
+}
+
+#[test]
+fn a_snapshot_of_what_a_truth_does_not_get_is_of_one_moment() {
+    check(|| {
+        let engine = Engine::in_front_of_truth_beside(DatabaseSet::NONE.with(0));
+        engine.end_loading_ephemeral();
+        engine.end_loading();
+        is_of_one_moment(&Arc::new(engine));
+    });
 }
 
 #[test]

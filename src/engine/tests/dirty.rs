@@ -18,7 +18,7 @@ pub(super) type Shown = String;
 
 pub(super) type State = BTreeMap<(u8, Vec<u8>), Shown>;
 
-const DATABASES: [u8; 2] = [0, 3];
+pub(super) const DATABASES: [u8; 2] = [0, 3];
 
 /// Units that are spent at once, half of what a subject has room for.
 const MANY: usize = MAX_LIMITS / 2;

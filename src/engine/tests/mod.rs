@@ -3,6 +3,8 @@
 #[cfg(not(feature = "shuttle"))]
 mod dirty;
 #[cfg(not(feature = "shuttle"))]
+mod ephemeral;
+#[cfg(not(feature = "shuttle"))]
 mod evict;
 mod keys;
 mod limits;

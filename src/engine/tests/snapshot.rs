@@ -6,9 +6,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::START;
-use super::dirty::{State, Step, budgets_of, run, shown, spend, state, steps};
+use super::dirty::{DATABASES, State, Step, budgets_of, run, shown, spend, state, steps};
 use crate::engine::value::{Content, Text};
-use crate::engine::{Engine, Expiry, SnapshotCut, SnapshotEntry, SnapshotPlace};
+use crate::engine::{DatabaseSet, Engine, Expiry, SnapshotCut, SnapshotEntry, SnapshotPlace};
 
 /// A snapshot that is being read, with what it must be in the end.
 struct Reading {
@@ -144,6 +144,14 @@ proptest! {
     #[test]
     fn a_snapshot_in_front_of_a_truth_is_the_state_at_its_cut(steps in steps(), acts in acts()) {
         let engine = Engine::in_front_of_truth();
+        engine.end_loading();
+        check(&Arc::new(engine), steps, acts)?;
+    }
+
+    #[test]
+    fn a_snapshot_of_what_a_truth_does_not_get_is_the_state_at_its_cut(steps in steps(), acts in acts()) {
+        let engine = Engine::in_front_of_truth_beside(DatabaseSet::NONE.with(DATABASES[1]));
+        engine.end_loading_ephemeral();
         engine.end_loading();
         check(&Arc::new(engine), steps, acts)?;
     }

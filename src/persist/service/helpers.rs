@@ -6,17 +6,39 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::{Check, Truth, TruthParts};
+use crate::persist::ephemeral::EphemeralStart;
 use crate::persist::fetcher::{FetchParts, FetchRequests, Fetcher};
 use crate::persist::filter::FilterKeeper;
 use crate::persist::janitor::Janitor;
 use crate::persist::lease::LeaseKeeper;
 use crate::persist::pending::Pending;
 use crate::persist::recovery::Recovery;
-use crate::persist::store::{OwnerId, Store};
+use crate::persist::start::StartRefused;
+use crate::persist::store::{Epoch, OwnerId, Store};
 use crate::persist::verify::Verifier;
 
 /// The time between two looks at a sample of keys.
 const VERIFY_PAUSE: Duration = Duration::from_secs(300);
+
+/// Fills the databases that the truth does not get, before any command runs.
+pub(super) async fn fill_ephemeral(
+    parts: &TruthParts,
+    store: &Arc<dyn Store>,
+    epoch: &Epoch,
+    owner: OwnerId,
+) -> Result<(), StartRefused> {
+    let start = EphemeralStart {
+        store,
+        base: parts.base.as_ref(),
+        engine: &parts.engine,
+        clock: &parts.clock,
+        data_set: epoch.data_set,
+        epoch: epoch.epoch,
+        owner,
+        lease: parts.lease,
+    };
+    start.run().await
+}
 
 /// Everything that goes on beside flushing.
 pub(super) fn spawn_helpers(

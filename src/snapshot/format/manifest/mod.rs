@@ -15,7 +15,7 @@ use super::error::{FormatError, Place, Problem};
 use super::identity::SnapshotId;
 use super::key::{KeyId, SealingKeys};
 use crate::clock::Timestamp;
-use crate::engine::DATABASES;
+use crate::engine::{DATABASES, DatabaseSet};
 use crate::persist::Id;
 
 /// The most parts of a snapshot: with parts of 16 MiB, 1 TiB.
@@ -49,6 +49,8 @@ pub struct Manifest {
     pub complete: bool,
     /// What the truth was.
     pub truth: TruthKind,
+    /// The databases that no truth has although there is one.
+    pub ephemeral: DatabaseSet,
     /// The entries of each database that has any.
     pub databases: BTreeMap<u8, u64>,
     /// The parts, each with its place in the list as its number.
@@ -97,6 +99,8 @@ pub struct ManifestPart {
     pub sha256: [u8; 32],
     /// Its entries.
     pub entries: u64,
+    /// The databases that it has entries of, where some are [ephemeral](Manifest::ephemeral); else none is told.
+    pub databases: DatabaseSet,
 }
 
 impl Manifest {
@@ -174,6 +178,14 @@ impl Manifest {
         }
         let parts = Place::Field("parts");
         parts.limit("number", length(self.parts.len()), length(MAX_PARTS))?;
+        if self
+            .parts
+            .iter()
+            .any(|part| part.databases.is_empty() != (self.ephemeral.is_empty() || part.entries == 0))
+        {
+            let reason = "they tell their databases where some are ephemeral, and only there";
+            return Err(FormatError::refused(parts, reason));
+        }
         self.parts.iter().try_for_each(ManifestPart::check_name)?;
         let in_databases = self.databases.values().try_fold(0, |sum: u64, entries| sum.checked_add(*entries));
         let in_parts = self.parts.iter().try_fold(0, |sum: u64, part| sum.checked_add(part.entries));

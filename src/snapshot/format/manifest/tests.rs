@@ -13,6 +13,7 @@ fn manifest(keys: &SealingKeys) -> Manifest {
         bytes: 1_000 + entries,
         sha256: [0xa5; 32],
         entries,
+        databases: DatabaseSet::NONE,
     };
     Manifest {
         data_set: Id([9; 16]),
@@ -23,6 +24,7 @@ fn manifest(keys: &SealingKeys) -> Manifest {
         confirmed: true,
         complete: false,
         truth: TruthKind::Postgres,
+        ephemeral: DatabaseSet::NONE,
         databases: BTreeMap::from([(0, 70), (15, 7)]),
         parts: vec![part("parts/0.part", 70), part("parts/1.part", 7)],
         key_id: keys.sealing().map(SealingKey::id),
@@ -133,6 +135,20 @@ fn fields_agree() {
 }
 
 #[test]
+fn databases_that_no_truth_has_are_told_with_their_parts() {
+    let keys = keys(&[]);
+    let mut told = manifest(&keys);
+    told.ephemeral = DatabaseSet::from_iter([15]);
+    assert!(told.encode(&keys).is_err(), "nobody could tell which parts to read");
+    told.parts[0].databases = DatabaseSet::from_iter([0]);
+    told.parts[1].databases = DatabaseSet::from_iter([0, 15]);
+    let bytes = told.encode(&keys).unwrap();
+    assert_eq!(Manifest::decode(&bytes, &keys), Ok(told.clone()));
+    told.ephemeral = DatabaseSet::NONE;
+    assert!(told.encode(&keys).is_err());
+}
+
+#[test]
 fn what_is_told_twice_agrees() {
     let body = wire::write(&manifest(&keys(&[])));
     let check = |from: &str, to: &str, expected: &str| {
@@ -156,7 +172,8 @@ fn what_is_told_twice_agrees() {
 fn a_part_is_checked_by_its_digest() {
     let digest = ring::digest::digest(&ring::digest::SHA256, b"part");
     let sha256 = digest.as_ref().try_into().unwrap();
-    let part = ManifestPart { name: "a".to_owned(), bytes: 4, sha256, entries: 0 };
+    let part =
+        ManifestPart { name: "a".to_owned(), bytes: 4, sha256, entries: 0, databases: DatabaseSet::NONE };
     assert_eq!(part.check(b"part"), Ok(()));
     assert!(part.check(b"Part").unwrap_err().to_string().contains("digest of a part"));
     assert!(part.check(b"parts").unwrap_err().to_string().contains("size of a part is 5"));

@@ -33,6 +33,8 @@ struct Wire {
     confirmed: bool,
     complete: bool,
     truth: WireTruth,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ephemeral: Vec<u8>,
     entries: u64,
     databases: BTreeMap<u8, u64>,
     key_id: Option<String>,
@@ -65,6 +67,8 @@ struct WirePart {
     bytes: u64,
     sha256: String,
     entries: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    databases: Vec<u8>,
 }
 
 /// The body of a manifest: JSON without its last brace.
@@ -75,6 +79,7 @@ pub(super) fn write(manifest: &Manifest) -> String {
         bytes: part.bytes,
         sha256: hex(&part.sha256),
         entries: part.entries,
+        databases: part.databases.iter().collect(),
     };
     let wire = Wire {
         format: VERSION,
@@ -94,6 +99,7 @@ pub(super) fn write(manifest: &Manifest) -> String {
             TruthKind::Sqlite => WireTruth::Sqlite,
             TruthKind::Postgres => WireTruth::Postgres,
         },
+        ephemeral: manifest.ephemeral.iter().collect(),
         entries: manifest.entries(),
         databases: manifest.databases.clone(),
         key_id: manifest.key_id.map(|id| id.to_string()),
@@ -137,6 +143,7 @@ pub(super) fn read(body: &str) -> Result<Manifest, FormatError> {
             WireTruth::Sqlite => TruthKind::Sqlite,
             WireTruth::Postgres => TruthKind::Postgres,
         },
+        ephemeral: wire.ephemeral.into_iter().collect(),
         databases: wire.databases,
         key_id: wire.key_id.as_deref().map(str::parse).transpose()?,
         quotad_version: wire.quotad_version,
@@ -154,5 +161,6 @@ fn part((number, wire): (u64, WirePart)) -> Result<ManifestPart, FormatError> {
     place.expect("number of a part", &wire.number, &number)?;
     let sha256 = parse_hex(&wire.sha256)
         .ok_or_else(|| FormatError::refused(place, "a digest is 64 hexadecimal digits"))?;
-    Ok(ManifestPart { name: wire.name, bytes: wire.bytes, sha256, entries: wire.entries })
+    let databases = wire.databases.into_iter().collect();
+    Ok(ManifestPart { name: wire.name, bytes: wire.bytes, sha256, entries: wire.entries, databases })
 }

@@ -1,0 +1,182 @@
+//! Databases that the truth does not get, as clients and operators see them.
+
+#[expect(dead_code, reason = "other tests use more of it")]
+#[path = "support/client.rs"]
+mod client;
+#[expect(dead_code, reason = "the program's own tests use more of it")]
+#[path = "support/program.rs"]
+mod program;
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use client::Client;
+use program::{FREE_PORTS, Running, finished, quotad, text};
+use support::Reply;
+
+const EPHEMERAL: [&str; 2] = ["--ephemeral-databases", "3,5"];
+
+fn start(directory: &Path, flags: &[&str]) -> Running {
+    let directory = directory.to_str().expect("the path is text");
+    let server = Running::from(quotad(&[&FREE_PORTS[..], &["--data-dir", directory], flags].concat()));
+    let mut client = Client::of(&server);
+    client.until("GET nothing", |reply| !matches!(reply, Reply::Error(text) if text.starts_with("LOADING")));
+    server
+}
+
+fn stop(server: Running) {
+    server.signal("-TERM");
+    assert_eq!(server.ended().code(), Some(0));
+}
+
+fn kill(server: Running) {
+    server.signal("-KILL");
+    assert_eq!(server.ended().code(), None);
+}
+
+/// A connection that has selected a database.
+fn selected(server: &Running, database: u8) -> Client {
+    let mut client = Client::of(server);
+    client.check(&format!("SELECT {database}"), "OK");
+    client
+}
+
+fn parts(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("the folder can be read") {
+        let path = entry.expect("the folder can be read").path();
+        if path.is_dir() {
+            found.extend(parts(&path));
+        } else if path.extension().is_some_and(|end| end == "part") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_clean_stop_keeps_everything_and_a_crash_what_the_last_snapshot_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path(), &EPHEMERAL);
+    let (mut kept, mut ephemeral) = (Client::of(&server), selected(&server, 3));
+    for client in [&mut kept, &mut ephemeral] {
+        client.check("INCRBY hits 41", "(integer) 41");
+        assert_eq!(client.take("org/acme", "")[2], "99");
+    }
+    kept.check("QUOTA.VERIFY", "1) (integer) 2\n2) (integer) 0\n3) (integer) 0\n4) (empty array)");
+    stop(server);
+
+    let server = start(folder.path(), &EPHEMERAL);
+    let (mut kept, mut ephemeral) = (Client::of(&server), selected(&server, 3));
+    for client in [&mut kept, &mut ephemeral] {
+        client.check("GET hits", "\"41\"");
+        assert_eq!(client.take("org/acme", "")[2], "98");
+    }
+    kept.check("SAVE", "OK");
+    for client in [&mut kept, &mut ephemeral] {
+        client.check("INCR hits", "(integer) 42");
+        client.check("SET late 1", "OK");
+    }
+    kept.check("WAITAOF 1 0 0", "1) (integer) 1\n2) (integer) 0");
+    kill(server);
+
+    let server = start(folder.path(), &EPHEMERAL);
+    let (mut kept, mut ephemeral) = (Client::of(&server), selected(&server, 3));
+    kept.check("GET hits", "\"42\"");
+    ephemeral.check("GET hits", "\"41\"");
+    ephemeral.check("GET late", "(nil)");
+    assert_eq!(ephemeral.take("org/acme", "")[2], "97");
+    stop(server);
+}
+
+#[test]
+fn nothing_of_it_goes_to_the_truth() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path(), &EPHEMERAL);
+    let mut client = selected(&server, 5);
+    let verdict = client.take("org/acme", "");
+    assert_eq!(verdict[7], "0", "no batch carries it");
+    let reply = client.call("QUOTA.TAKE org/acme 1 RATE 100 PER 1h DURABLE").in_cli_notation();
+    assert!(reply.contains("DURABLE cannot be had: database 5 is ephemeral"), "{reply}");
+    assert_eq!(client.take("org/acme", "")[2], "98", "and nothing was taken");
+    client.check("SET key 1", "OK");
+    let info = client.call("INFO persistence").in_cli_notation();
+    assert!(info.contains("ephemeral_databases:3,5") && info.contains("dirty_keys:0"), "{info}");
+    stop(server);
+
+    // Without the setting the truth is asked, which has never had any of it.
+    let server = start(folder.path(), &["--snapshots", "none"]);
+    let mut client = selected(&server, 5);
+    client.check("GET key", "(nil)");
+    client.check("SET key 2", "OK");
+    stop(server);
+
+    let data_dir = folder.path().to_str().unwrap();
+    let output = finished(&[&["serve"], &FREE_PORTS[..], &["--data-dir", data_dir], &EPHEMERAL].concat());
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("the truth holds keys of database 5") && told.contains("FLUSHDB"), "{told}");
+
+    let server = start(folder.path(), &[]);
+    let mut client = selected(&server, 5);
+    client.check("GET key", "\"2\"");
+    client.check("FLUSHDB", "OK");
+    stop(server);
+    let server = start(folder.path(), &EPHEMERAL);
+    selected(&server, 5).check("GET key", "(nil)");
+    stop(server);
+}
+
+#[test]
+fn a_damaged_snapshot_of_it_gives_way_to_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path(), &EPHEMERAL);
+    let mut client = selected(&server, 3);
+    client.check("SET key 1", "OK");
+    client.check("SAVE", "OK");
+    let before = parts(folder.path());
+    client.check("SET key 2", "OK");
+    client.check("SET new 2", "OK");
+    Client::of(&server).check("SET key 7", "OK");
+    client.check("SAVE", "OK");
+    kill(server);
+    for part in parts(folder.path()).into_iter().filter(|part| !before.contains(part)) {
+        let mut bytes = fs::read(&part).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&part, bytes).unwrap();
+    }
+
+    let server = start(folder.path(), &EPHEMERAL);
+    let mut client = selected(&server, 3);
+    client.check("GET key", "\"1\"");
+    client.check("GET new", "(nil)");
+    Client::of(&server).check("GET key", "\"7\"");
+    stop(server);
+}
+
+#[test]
+fn a_restored_truth_has_the_rest_and_the_start_takes_it_from_the_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path(), &EPHEMERAL);
+    Client::of(&server).check("SET key kept", "OK");
+    selected(&server, 3).check("SET key ephemeral", "OK");
+    stop(server);
+
+    let data_dir = folder.path().to_str().unwrap();
+    let listed = text(&finished(&["snapshot", "list", "--data-dir", data_dir]).stdout);
+    let id = listed.lines().nth(1).and_then(|line| line.split(' ').next()).unwrap().to_owned();
+    let told = text(&finished(&["snapshot", "inspect", &id, "--data-dir", data_dir]).stdout);
+    assert!(told.contains("database 3  1 entries, ephemeral"), "{told}");
+    let truth = folder.path().join("restored.sqlite");
+    let truth = format!("sqlite:{}", truth.to_str().unwrap());
+    let output = finished(&["snapshot", "restore", &id, "--into", &truth, "--data-dir", data_dir]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+
+    let server = start(folder.path(), &[&EPHEMERAL[..], &["--truth", &truth, "--take-over"]].concat());
+    Client::of(&server).check("GET key", "\"kept\"");
+    selected(&server, 3).check("GET key", "\"ephemeral\"");
+    stop(server);
+}
