@@ -224,7 +224,8 @@ impl Writer {
             Extent::Interval { until_seq } => until_seq,
         };
         truth.hurry();
-        has_applied(truth, last).await
+        // What it has refused is in memory and so in the snapshot, but a start from the truth would not bring it back.
+        has_applied(truth, last).await && !truth.refusals.has_any()
     }
 
     /// Makes the snapshot one: from now on it is found.
