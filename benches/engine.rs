@@ -16,7 +16,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use quotad::clock::Timestamp;
 use quotad::engine::{Charge, Engine};
-use quotad::quota::{Limit, Mode, Period, Rule, SpanCache, Throttle, Unit};
+use quotad::quota::{Anchor, CalendarPeriod, Limit, Mode, Period, Rule, SpanCache, Throttle, Unit, Zone};
 
 use smallvec::SmallVec;
 
@@ -143,6 +143,36 @@ fn quotad(group: &mut BenchmarkGroup<'_, WallTime>, keys: &[Key]) {
         black_box(taken.expect("every key is a subject"));
     });
     take_ahead(group, keys, &engine, &charges);
+    for (name, engine) in [("take_four", Engine::new()), ("take_four_tracked", tracked())] {
+        take_four(group, name, keys, &engine);
+    }
+}
+
+/// An engine in front of a truth that has nothing yet, and to which nothing is flushed.
+fn tracked() -> Engine {
+    let engine = Engine::in_front_of_truth();
+    engine.end_loading();
+    engine
+}
+
+/// Takes over four limits of one subject, two of them budgets.
+fn take_four(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, keys: &[Key], engine: &Engine) {
+    let window = Period::parse(b"1s").expect("it is a period");
+    let budget = |period| Rule::budget(u64::from(u32::MAX), period, Zone::UTC, Anchor::NONE);
+    let rules = [
+        Some(limit().rule),
+        Rule::fixed_window(UNITS_PER_SECOND, window).ok(),
+        budget(CalendarPeriod::Day).ok(),
+        budget(CalendarPeriod::Month).ok(),
+    ];
+    let charges = rules.map(|rule| {
+        let rule = rule.expect("the numbers are in range");
+        Charge { limit: engine.number(&Limit { unit: Unit::REQUESTS, rule }), amount: 1 }
+    });
+    measure(group, name, keys, |key, now, cache| {
+        let taken = engine.take(DATABASE, key, &charges, Mode::Exact, now, cache);
+        black_box(taken.expect("every key is a subject"));
+    });
 }
 
 /// Takes on keys whose lines are loaded ahead, as in a turn of a pipeline: a walk goes from one turn's keys to the next.

@@ -220,9 +220,11 @@ fn take_among(
         if closing.is_wanted() { budgets_at(slots, &positions[..charges.len()]) } else { SmallVec::new() };
     let verdict = decide(slots, charges, &positions, mode, now, cache);
     if changes_state(mode, &verdict) {
-        for (position, state) in budgets {
+        for (position, before) in budgets {
             let slot = &slots.as_slice()[position];
-            closing.note(&slot.limit, &state, Some(&slot.state), cache);
+            if matches!(slot.state, State::Word(after) if slot.limit.rule.rolls_over(before, after)) {
+                closing.note(&slot.limit, &State::Word(before), Some(&slot.state), cache);
+            }
         }
         for (charge, &position) in charges.iter().zip(&positions) {
             let slot = &mut slots.as_mut_slice()[position];
@@ -238,11 +240,16 @@ fn take_among(
     Ok(verdict)
 }
 
-/// The states of the budgets at `positions`, before they are charged.
-fn budgets_at(slots: &QuotaSlots, positions: &[usize]) -> SmallVec<[(usize, State); 4]> {
-    let slot = |position: usize| &slots.as_slice()[position];
-    let budgets = positions.iter().filter(|&&position| slot(position).limit.rule.kind() == Kind::Budget);
-    budgets.map(|&position| (position, slot(position).state.clone())).collect()
+/// The words of the budgets at `positions`, before they are charged.
+fn budgets_at(slots: &QuotaSlots, positions: &[usize]) -> SmallVec<[(usize, u128); 4]> {
+    let word = |&position: &usize| {
+        let slot = &slots.as_slice()[position];
+        match slot.state {
+            State::Word(word) if slot.limit.rule.kind() == Kind::Budget => Some((position, word)),
+            _ => None,
+        }
+    };
+    positions.iter().filter_map(word).collect()
 }
 
 /// Takes again after dropping the slots that equal fresh ones, if there are any.
