@@ -1,6 +1,7 @@
 //! The contract suite: what every store must do, run on each of them.
 
 mod chain;
+mod closed;
 mod owner;
 mod refused;
 mod restore;
@@ -54,7 +55,7 @@ macro_rules! suite {
             a_lease_is_taken_over_by_its_rules, a_release_frees_the_truth, another_data_set_is_refused,
             epochs_are_told, an_ended_epoch_keeps_what_was_refused, values_of_every_kind_come_back, a_fetch_tells_how_far_the_truth_is, deleted_keys_are_gone, a_flush_spares_its_own_batch,
             a_key_of_another_type_stays_one_row, keys_end_when_they_expire, a_refused_row_blocks_nobody,
-            keys_of_any_bytes_come_back, a_scan_meets_every_key_once, dead_rows_are_pruned, rows_are_told_by_their_batches,
+            keys_of_any_bytes_come_back, a_scan_meets_every_key_once, dead_rows_are_pruned, rows_are_told_by_their_batches, closed_periods_are_told_as_of_a_batch,
             what_was_pruned_is_noted, a_restore_fills_an_empty_truth, a_restore_spares_what_is_there,
             a_damaged_row_is_told_beside_the_others,
             a_newer_row_stops_the_batch, an_unsorted_batch_is_refused, large_batches_are_applied,
@@ -70,6 +71,7 @@ macro_rules! suite {
     };
 }
 pub(super) use chain::*;
+pub(super) use closed::*;
 pub(super) use owner::*;
 pub(super) use refused::*;
 pub(super) use restore::*;

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use super::batch::{Batch, ClosedPeriod};
 use super::chain::{check, overtaken, refusal};
 use super::claim::{judge, kept_holder};
+use super::closed::{ClosedPage, ClosedPlace, ClosedUntil};
 use super::record::Record;
 use super::rows::{ScannedRow, page_of};
 use super::store::{
@@ -61,7 +62,8 @@ struct Data {
     now: Timestamp,
     rows: BTreeMap<Place, Row>,
     flushed: BTreeMap<u8, (u64, u64)>,
-    closed_periods: Vec<ClosedPeriod>,
+    /// Each with the number of its batch.
+    closed_periods: Vec<(u64, ClosedPeriod)>,
     /// As the table: of each key the last refusal.
     rejected: BTreeMap<Place, Refused>,
     data_set: Option<Id>,
@@ -143,7 +145,7 @@ impl FakeStore {
     /// Every closed period, in the order of their records.
     #[must_use]
     pub fn closed_periods(&self) -> Vec<ClosedPeriod> {
-        self.inner.lock().data.closed_periods.clone()
+        self.inner.lock().data.closed_periods.iter().map(|(_, period)| period.clone()).collect()
     }
 
     /// Runs `write` on the data, with the next fault.
@@ -254,7 +256,7 @@ impl Data {
         }
         self.applied = batch.seq;
         let written = (batch.epoch, batch.seq);
-        self.closed_periods.extend(batch.closed_periods.iter().cloned());
+        self.closed_periods.extend(batch.closed_periods.iter().map(|period| (batch.seq, period.clone())));
         self.flushed.extend(batch.flushed_databases.iter().map(|&database| (database, written)));
         let mut rejected = Vec::new();
         for Record { database, key, value } in &batch.records {
@@ -442,6 +444,15 @@ impl Store for FakeStore {
         now: Timestamp,
     ) -> Answer<'a, Page> {
         Box::pin(async move { Ok(self.read(|data| data.written_page(written, after, rows, now))) })
+    }
+
+    fn scan_closed<'a>(
+        &'a self,
+        until: ClosedUntil,
+        after: Option<&'a ClosedPlace>,
+        rows: u32,
+    ) -> Answer<'a, ClosedPage> {
+        Box::pin(async move { Ok(self.read(|data| data.closed_page(until, after, rows))) })
     }
 
     fn flushed(&self) -> Answer<'_, Vec<(u8, u64)>> {

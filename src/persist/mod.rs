@@ -12,6 +12,7 @@ pub mod batch;
 pub(crate) mod bytes;
 mod chain;
 mod claim;
+mod closed;
 pub(crate) mod content;
 #[cfg(test)]
 mod contract;
@@ -55,6 +56,7 @@ pub use address::{TruthAddress, outbox_in};
 pub use base::{Base, BaseEntry, BaseError, ChangedKeys, FoundBase, Past, Put};
 pub use batch::{Batch, ClosedPeriod};
 pub use bytes::DecodeError;
+pub use closed::{ClosedPage, ClosedPlace, ClosedUntil};
 pub use content::{decode, encode};
 pub use fetcher::FetchError;
 pub use flush_stats::{Count, FlushStats};

@@ -4,6 +4,7 @@
 //! lock outlives a commit. So it works through PgBouncer in transaction mode, and with a role that owns only its schema.
 
 mod apply;
+mod closed;
 mod error;
 mod fetch;
 mod held;
@@ -22,6 +23,7 @@ use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 
 use super::batch::Batch;
+use super::closed::{ClosedPage, ClosedPlace, ClosedUntil};
 use super::migrations::{Migration, due};
 use super::store::{
     Answer, Applied, Claim, Claimed, DataSetId, Fetched, OwnerId, OwnerRow, Page, Pruned, Restore, Restoring,
@@ -236,7 +238,8 @@ impl Store for PostgresStore {
     }
 
     fn apply<'a>(&'a self, owner: OwnerId, batch: &'a Batch) -> Answer<'a, Applied> {
-        let seconds = u64::try_from(batch.records.len() / ROWS_PER_SECOND).unwrap_or(u64::MAX);
+        let rows = batch.records.len() + batch.closed_periods.len();
+        let seconds = u64::try_from(rows / ROWS_PER_SECOND).unwrap_or(u64::MAX);
         within(CALL_TIMEOUT.saturating_add(Duration::from_secs(seconds)), self.apply_batch(owner, batch))
     }
 
@@ -274,6 +277,15 @@ impl Store for PostgresStore {
         now: Timestamp,
     ) -> Answer<'a, Page> {
         within(LONG_CALL_TIMEOUT, self.written_page(written, after, rows, now))
+    }
+
+    fn scan_closed<'a>(
+        &'a self,
+        until: ClosedUntil,
+        after: Option<&'a ClosedPlace>,
+        rows: u32,
+    ) -> Answer<'a, ClosedPage> {
+        within(LONG_CALL_TIMEOUT, self.closed_page(until, after, rows))
     }
 
     fn flushed(&self) -> Answer<'_, Vec<(u8, u64)>> {

@@ -4,6 +4,7 @@
 //! truth's clock is the machine's.
 
 mod apply;
+mod closed;
 mod error;
 mod owner;
 mod read;
@@ -20,6 +21,7 @@ use sqlx::sqlite::{
 use sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction};
 
 use super::batch::Batch;
+use super::closed::{ClosedPage, ClosedPlace, ClosedUntil};
 use super::migrations::{Migration, due};
 use super::store::{
     Answer, Applied, Claim, Claimed, DataSetId, Fetched, Id, OwnerId, OwnerRow, Page, Pruned, Restore,
@@ -239,6 +241,15 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Answer<'a, Page> {
         Box::pin(self.written_page(written, after, rows, now))
+    }
+
+    fn scan_closed<'a>(
+        &'a self,
+        until: ClosedUntil,
+        after: Option<&'a ClosedPlace>,
+        rows: u32,
+    ) -> Answer<'a, ClosedPage> {
+        Box::pin(self.closed_page(until, after, rows))
     }
 
     fn flushed(&self) -> Answer<'_, Vec<(u8, u64)>> {

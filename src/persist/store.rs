@@ -18,6 +18,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::batch::Batch;
+use super::closed::{ClosedPage, ClosedPlace, ClosedUntil};
 use super::record::{Record, StoredValue};
 use super::told_epochs::ToldEpochs;
 use crate::clock::Timestamp;
@@ -95,6 +96,15 @@ pub trait Store: Send + Sync {
         rows: u32,
         now: Timestamp,
     ) -> Answer<'a, Page>;
+
+    /// The next page of the closed periods that belong to a state: at most `rows` rows behind `after`, from the beginning without it. One that
+    /// belongs to it throughout is answered exactly once.
+    fn scan_closed<'a>(
+        &'a self,
+        until: ClosedUntil,
+        after: Option<&'a ClosedPlace>,
+        rows: u32,
+    ) -> Answer<'a, ClosedPage>;
 
     /// The databases that were flushed, with the number of the last batch that did so; a mark that was pruned is not told.
     fn flushed(&self) -> Answer<'_, Vec<(u8, u64)>>;

@@ -1,9 +1,14 @@
 //! What snapshots need of the truth in memory: rows by their batches, and a beginning from nothing.
 
+use std::collections::BTreeMap;
+
 use super::{Data, ScannedRow, after, page_of};
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
+use crate::persist::batch::ClosedPeriod;
 use crate::persist::claim::empty_refusal;
+use crate::persist::closed::{ClosedPage, ClosedPlace, ClosedUntil, FoundClosed, closed_page_of};
+use crate::persist::rows::signed;
 use crate::persist::store::{DataSetId, EpochRow, OwnerId, Page, Restore, Restoring, Tenure, Written};
 
 impl Data {
@@ -60,5 +65,34 @@ impl Data {
         });
         let told: Vec<_> = told.take(most).collect();
         page_of(told.into_iter(), rows, written.with_gone)
+    }
+
+    /// A page of the closed periods of a state. Of those with one place the last counts, as in a table.
+    pub(super) fn closed_page(
+        &self,
+        until: ClosedUntil,
+        after: Option<&ClosedPlace>,
+        rows: u32,
+    ) -> ClosedPage {
+        let place = |period: &ClosedPeriod| ClosedPlace {
+            database: period.database.into(),
+            key: period.subject.clone(),
+            limit_name: period.limit.name().to_string(),
+            start_us: signed(period.start.as_micros()),
+        };
+        let table: BTreeMap<_, _> =
+            self.closed_periods.iter().map(|(seq, period)| (place(period), (*seq, period))).collect();
+        let behind = table.into_iter().filter(|(place, (seq, period))| {
+            after.is_none_or(|after| place > after) && until.has(*seq, period.end)
+        });
+        let found = behind.take(usize::try_from(rows).expect("32 bits fit a usize"));
+        let row = |(place, (_, period)): (ClosedPlace, (u64, &ClosedPeriod))| FoundClosed {
+            place,
+            subject: Some(period.subject.clone()),
+            end_us: signed(period.end.as_micros()),
+            used: signed(period.used),
+            maximum: signed(period.limit.maximum()),
+        };
+        closed_page_of(found.map(row).collect(), rows)
     }
 }

@@ -2,36 +2,24 @@
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::put::put_rows;
-
 use super::PostgresStore;
+use super::closed::put_closed_periods;
 use super::error::{unavailable, unclear};
 use super::key::{indexed, long};
 use super::owner::read_owner;
+use super::put::put_rows;
 use crate::persist::batch::Batch;
 use crate::persist::chain::{check, continued_by, refusal_of_found};
-use crate::persist::rows::{closed_rows_of, rejected_of, signed, subject_of};
+use crate::persist::rows::{rejected_of, signed, subject_of};
 use crate::persist::store::{Applied, OwnerId, RejectedRecord, StoreError};
 use crate::persist::told_epochs::batches_of;
 
-/// Closed periods in one statement.
+/// Refused rows in one statement.
 const CHUNK_ROWS: usize = 8_192;
 
 const FLUSH: &str = "INSERT INTO flushed (database, epoch, seq)
     SELECT DISTINCT database, $2::bigint, $3::bigint FROM unnest($1::integer[]) AS r (database)
     ON CONFLICT (database) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq";
-
-const CLOSE: &str =
-    "INSERT INTO closed_periods (database, key, subject, limit_name, unit, period_start, period_end,
-        month, used, maximum, epoch, seq)
-    SELECT r.database, r.key, r.subject, r.limit_name, r.unit,
-        timestamptz 'epoch' + r.period_start * interval '1 microsecond',
-        timestamptz 'epoch' + r.period_end * interval '1 microsecond', r.month, r.used, r.maximum, $11, $12
-    FROM unnest($1::integer[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
-            $8::text[], $9::bigint[], $10::bigint[])
-        AS r (database, key, subject, limit_name, unit, period_start, period_end, month, used, maximum)
-    ON CONFLICT (database, key, limit_name, period_start) DO UPDATE SET period_end = excluded.period_end,
-        used = excluded.used, maximum = excluded.maximum, epoch = excluded.epoch, seq = excluded.seq";
 
 /// A row that was refused before and not taken since lacks what was changed then too. Of very many times all batches between are noted.
 const REJECT: &str =
@@ -107,31 +95,6 @@ async fn put_flushes(connection: &mut PgConnection, batch: &Batch) -> Result<(),
     let databases: Vec<i32> = batch.flushed_databases.iter().map(|&database| i32::from(database)).collect();
     let flush = sqlx::query(FLUSH).bind(databases).bind(signed(batch.epoch)).bind(signed(batch.seq));
     flush.persistent(false).execute(connection).await.map_err(unavailable)?;
-    Ok(())
-}
-
-async fn put_closed_periods(connection: &mut PgConnection, batch: &Batch) -> Result<(), StoreError> {
-    let rows = closed_rows_of(batch);
-    for rows in rows.chunks(CHUNK_ROWS) {
-        let keys: Vec<_> = rows.iter().map(|row| indexed(&row.closed.subject)).collect();
-        sqlx::query(CLOSE)
-            .bind(rows.iter().map(|row| i32::from(row.closed.database)).collect::<Vec<i32>>())
-            .bind(keys.iter().map(|key| &**key).collect::<Vec<&[u8]>>())
-            .bind(rows.iter().map(|row| subject_of(&row.closed.subject)).collect::<Vec<Option<&str>>>())
-            .bind(rows.iter().map(|row| row.limit_name.as_str()).collect::<Vec<&str>>())
-            .bind(rows.iter().map(|row| row.closed.limit.unit.as_str()).collect::<Vec<&str>>())
-            .bind(rows.iter().map(|row| row.start_micros).collect::<Vec<i64>>())
-            .bind(rows.iter().map(|row| row.end_micros).collect::<Vec<i64>>())
-            .bind(rows.iter().map(|row| row.month.as_deref()).collect::<Vec<Option<&str>>>())
-            .bind(rows.iter().map(|row| row.used).collect::<Vec<i64>>())
-            .bind(rows.iter().map(|row| row.maximum).collect::<Vec<i64>>())
-            .bind(signed(batch.epoch))
-            .bind(signed(batch.seq))
-            .persistent(false)
-            .execute(&mut *connection)
-            .await
-            .map_err(unavailable)?;
-    }
     Ok(())
 }
 

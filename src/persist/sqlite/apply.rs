@@ -6,11 +6,12 @@ use std::sync::{Arc, LazyLock};
 use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection, Transaction};
 
 use super::SqliteStore;
+use super::closed::put_closed_periods;
 use super::error::{refusal_of_row, unavailable, unclear};
 use super::owner::read_owner;
 use crate::persist::batch::Batch;
 use crate::persist::chain::{check, continued_by, overtaken, refusal_of_found};
-use crate::persist::rows::{Row, Rows, closed_rows_of, rejected_of, signed, subject_of};
+use crate::persist::rows::{Row, Rows, rejected_of, signed, subject_of};
 use crate::persist::store::{Applied, OwnerId, RejectedRecord, StoreError};
 use crate::persist::told_epochs::batches_of;
 
@@ -22,12 +23,6 @@ const CONTINUE: &str =
 
 const FLUSH: &str = "INSERT INTO flushed (database, epoch, seq) VALUES (?, ?, ?)
     ON CONFLICT (database) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq";
-
-const CLOSE: &str = "INSERT INTO closed_periods (database, key, subject, limit_name, unit, period_start_us,
-        period_end_us, month, used, maximum, epoch, seq)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (database, key, limit_name, period_start_us) DO UPDATE SET period_end_us = excluded.period_end_us,
-        used = excluded.used, maximum = excluded.maximum, epoch = excluded.epoch, seq = excluded.seq";
 
 /// A row that was refused before and not taken since lacks what was changed then too. Of very many times all batches between are noted.
 const REJECT: &str = "INSERT INTO rejected (database, key, subject, reason, rejected_at_ms, epoch, seq, batches)
@@ -170,31 +165,6 @@ async fn put_chunk(
             .bind(row.subject);
     }
     Ok(query.execute(connection).await?.rows_affected())
-}
-
-async fn put_closed_periods(
-    transaction: &mut Transaction<'_, Sqlite>,
-    batch: &Batch,
-) -> Result<(), StoreError> {
-    for row in closed_rows_of(batch) {
-        sqlx::query(CLOSE)
-            .bind(row.closed.database)
-            .bind(&*row.closed.subject)
-            .bind(subject_of(&row.closed.subject))
-            .bind(&row.limit_name)
-            .bind(row.closed.limit.unit.as_str())
-            .bind(row.start_micros)
-            .bind(row.end_micros)
-            .bind(row.month.as_deref())
-            .bind(row.used)
-            .bind(row.maximum)
-            .bind(signed(batch.epoch))
-            .bind(signed(batch.seq))
-            .execute(&mut **transaction)
-            .await
-            .map_err(unavailable)?;
-    }
-    Ok(())
 }
 
 async fn put_rejected(
