@@ -22,7 +22,8 @@ use quotad::engine::value::{Content, QuotaSlot, QuotaSlots};
 use quotad::persist::Id;
 use quotad::quota::{Limit, State, limits};
 use quotad::snapshot::format::{
-    Entry, FinishedPart, FormatError, PartHeader, PartWriter, SealingKey, SealingKeys, SnapshotId, read_part,
+    Entry, FinishedPart, FormatError, Holds, PartHeader, PartWriter, SealingKey, SealingKeys, SnapshotId,
+    read_part,
 };
 
 /// Keys of a data set.
@@ -139,6 +140,7 @@ fn header(number: u32) -> PartHeader {
         data_set: Id([1; 16]),
         snapshot: SnapshotId::new(Timestamp::from_millis(NOON_MS), 1, 1),
         number,
+        holds: Holds::Entries,
     }
 }
 

@@ -160,7 +160,7 @@ fn a_lost_truth_is_restored_and_keeps_what_is_flushed_behind_it() {
     }
     let (code, told) = snapshot(folder.path(), &["restore", "--into", "sqlite"]);
     assert_eq!(code, Some(0), "{told}");
-    assert!(told.starts_with("6 keys of "), "{told}");
+    assert!(told.starts_with("6 keys and 0 closed periods of "), "{told}");
     let (code, told) = snapshot(folder.path(), &["restore", "--into", "sqlite"]);
     assert_eq!(code, Some(1));
     assert!(told.contains("restore with --replace"), "{told}");

@@ -109,6 +109,16 @@ fn closed_period() -> impl Strategy<Value = ClosedPeriod> {
     )
 }
 
+/// A closed period of a budget, as an engine leaves it.
+pub(crate) fn budget_period() -> impl Strategy<Value = ClosedPeriod> {
+    let is_budget = |period: &ClosedPeriod| matches!(period.limit.rule, crate::quota::Rule::Budget(_));
+    let ends = |mut period: ClosedPeriod| {
+        period.end = period.end.plus_micros(1);
+        period
+    };
+    closed_period().prop_filter("a budget", is_budget).prop_map(ends)
+}
+
 /// A batch with its records in their order.
 pub(super) fn batch() -> impl Strategy<Value = Batch> {
     let key = (0_u8..16, prop::collection::vec(any::<u8>(), 0..20));

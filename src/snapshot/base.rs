@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::catalog::Catalog;
 use super::error::SnapshotError;
 use super::format::{Entry, Extent, Manifest, ManifestPart, SnapshotId, TruthKind};
-use super::load::{load, load_parts};
+use super::load::{load, load_entries};
 use crate::engine::DatabaseSet;
 use crate::persist::{Base, BaseEntry, BaseError, DataSetId, FoundBase, Past, Put};
 
@@ -74,7 +74,7 @@ impl SnapshotBase {
             }
         };
         let has_any = move |part: &ManifestPart| !part.databases.and(wanted).is_empty();
-        load_parts(&self.catalog, &manifest, has_any, Arc::new(entry)).await?;
+        load_entries(&self.catalog, &manifest, has_any, Arc::new(entry)).await?;
         Ok(EphemeralFound::Loaded)
     }
 

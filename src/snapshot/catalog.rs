@@ -6,14 +6,14 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::error::SnapshotError;
-use super::format::read_part;
 use super::format::{
     Entry, FormatError, MAX_MANIFEST_BYTES, Manifest, ManifestPart, PartHeader, SealingKeys, SnapshotId,
+    read_closed_part, read_part,
 };
 use super::names;
 use super::objects::{Created, Objects, ObjectsError};
 use crate::clock::Timestamp;
-use crate::persist::{DataSetId, Id};
+use crate::persist::{ClosedPeriod, DataSetId, Id};
 
 /// The most bytes of a writer's mark.
 const MAX_MARK_BYTES: u64 = 4_096;
@@ -127,7 +127,7 @@ impl Catalog {
         self.objects.delete(&names).await
     }
 
-    /// Reads what is in part `number`, and checks it against the manifest.
+    /// Reads the entries in part `number`, and checks it against the manifest.
     ///
     /// # Errors
     /// When it is not what it should be, in any byte; what `visit` answers.
@@ -138,17 +138,21 @@ impl Catalog {
         bytes: &[u8],
         visit: impl FnMut(Entry<'_>) -> Result<(), FormatError>,
     ) -> Result<u64, SnapshotError> {
-        let part = &manifest.parts[number];
-        let wrong = |error| SnapshotError::format(&part.name, error);
-        part.check(bytes).map_err(wrong)?;
-        let number = u32::try_from(number).unwrap_or(u32::MAX);
-        let header = PartHeader { data_set: manifest.data_set, snapshot: manifest.snapshot(), number };
-        let entries = read_part(bytes, &header, &self.keys, visit).map_err(wrong)?;
-        if entries != part.entries {
-            let reason = format!("{} has {entries} entries, its manifest says {}", part.name, part.entries);
-            return Err(SnapshotError::Objects(ObjectsError::Damaged(reason)));
-        }
-        Ok(entries)
+        checked(manifest, number, bytes, |header| read_part(bytes, header, &self.keys, visit))
+    }
+
+    /// As [`read`](Self::read), of a part that holds closed periods.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_closed(
+        &self,
+        manifest: &Manifest,
+        number: usize,
+        bytes: &[u8],
+        visit: impl FnMut(ClosedPeriod) -> Result<(), FormatError>,
+    ) -> Result<u64, SnapshotError> {
+        checked(manifest, number, bytes, |header| read_closed_part(bytes, header, &self.keys, visit))
     }
 
     /// Takes an epoch for a server without a truth: above every one that ever wrote here.
@@ -262,4 +266,29 @@ impl Catalog {
             self.objects.describe()
         )))
     }
+}
+
+/// What `read` makes of part `number`, which is the one that the manifest names.
+fn checked(
+    manifest: &Manifest,
+    number: usize,
+    bytes: &[u8],
+    read: impl FnOnce(&PartHeader) -> Result<u64, FormatError>,
+) -> Result<u64, SnapshotError> {
+    let part = &manifest.parts[number];
+    let wrong = |error| SnapshotError::format(&part.name, error);
+    part.check(bytes).map_err(wrong)?;
+    let header = PartHeader {
+        data_set: manifest.data_set,
+        snapshot: manifest.snapshot(),
+        number: u32::try_from(number).unwrap_or(u32::MAX),
+        holds: part.holds,
+    };
+    let found = read(&header).map_err(wrong)?;
+    if found != part.entries {
+        let (name, holds, told) = (&part.name, part.holds, part.entries);
+        let reason = format!("{name} has {found} {holds}, its manifest says {told}");
+        return Err(SnapshotError::Objects(ObjectsError::Damaged(reason)));
+    }
+    Ok(found)
 }

@@ -8,10 +8,11 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use super::catalog::Catalog;
 use super::error::SnapshotError;
-use super::format::{Entry, Manifest, ManifestPart, SnapshotId, TruthKind};
+use super::format::{Entry, Holds, Manifest, ManifestPart, SnapshotId, TruthKind};
 use super::stats::SnapshotStats;
 use crate::clock::{Clock, Stopwatch};
 use crate::engine::Engine;
+use crate::persist::ClosedPeriod;
 
 /// Parts that are fetched at a time; with those that are read, so much memory is taken.
 const FETCHED_AT_ONCE: usize = 3;
@@ -26,18 +27,59 @@ pub async fn load(
     manifest: &Arc<Manifest>,
     put: Arc<dyn Fn(Entry<'_>) + Send + Sync>,
 ) -> Result<u64, SnapshotError> {
-    load_parts(catalog, manifest, |_| true, put).await
+    load_entries(catalog, manifest, |_| true, put).await
 }
 
 /// As [`load`], of those parts that are `wanted`.
 ///
 /// # Errors
 /// As [`load`].
-pub(super) async fn load_parts(
+pub(super) async fn load_entries(
     catalog: &Catalog,
     manifest: &Arc<Manifest>,
     wanted: impl Fn(&ManifestPart) -> bool,
     put: Arc<dyn Fn(Entry<'_>) + Send + Sync>,
+) -> Result<u64, SnapshotError> {
+    let read = move |catalog: &Catalog, manifest: &Manifest, number: usize, bytes: &[u8]| {
+        let visit = |entry: Entry<'_>| {
+            put(entry);
+            Ok(())
+        };
+        catalog.read(manifest, number, bytes, visit)
+    };
+    let wanted = |part: &ManifestPart| part.holds == Holds::Entries && wanted(part);
+    load_parts(catalog, manifest, wanted, Arc::new(read)).await
+}
+
+/// As [`load`], of the closed periods.
+///
+/// # Errors
+/// As [`load`].
+pub(super) async fn load_closed(
+    catalog: &Catalog,
+    manifest: &Arc<Manifest>,
+    put: Arc<dyn Fn(ClosedPeriod) + Send + Sync>,
+) -> Result<u64, SnapshotError> {
+    let read = move |catalog: &Catalog, manifest: &Manifest, number: usize, bytes: &[u8]| {
+        let visit = |period| {
+            put(period);
+            Ok(())
+        };
+        catalog.read_closed(manifest, number, bytes, visit)
+    };
+    let wanted = |part: &ManifestPart| part.holds == Holds::ClosedPeriods;
+    load_parts(catalog, manifest, wanted, Arc::new(read)).await
+}
+
+/// Reads one part: the catalog, the manifest, the part's number and bytes.
+type Read = Arc<dyn Fn(&Catalog, &Manifest, usize, &[u8]) -> Result<u64, SnapshotError> + Send + Sync>;
+
+/// Reads the parts that are `wanted`; answers how much they hold.
+async fn load_parts(
+    catalog: &Catalog,
+    manifest: &Arc<Manifest>,
+    wanted: impl Fn(&ManifestPart) -> bool,
+    read: Read,
 ) -> Result<u64, SnapshotError> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut working = JoinSet::new();
@@ -48,14 +90,9 @@ pub(super) async fn load_parts(
             entries += joined(working.join_next().await)?;
         }
         let bytes = bytes?;
-        let (catalog, manifest, put) = (catalog.clone(), Arc::clone(manifest), Arc::clone(&put));
+        let (catalog, manifest, read) = (catalog.clone(), Arc::clone(manifest), Arc::clone(&read));
         working.spawn(async move {
-            let read = move || {
-                catalog.read(&manifest, number, &bytes, |entry| {
-                    put(entry);
-                    Ok(())
-                })
-            };
+            let read = move || read(&catalog, &manifest, number, &bytes);
             spawn_blocking(read).await.unwrap_or_else(|_| Err(SnapshotError::failed("its thread was lost")))
         });
     }

@@ -22,7 +22,7 @@ pub use base::SnapshotBase;
 pub use catalog::{Catalog, Claimant, Listed};
 pub use error::SnapshotError;
 pub use load::load;
-pub use restore::{Progress, RestoreOrder, Restored, Stage, restore, verify};
+pub use restore::{Progress, RestoreOrder, Restored, Stage, Verified, restore, verify};
 pub use retention::{Kept, Pruned, Retention, prune};
 pub use service::{SnapshotParts, Snapshots};
 pub use source::{MemorySource, Source};

@@ -13,10 +13,10 @@ use tokio::sync::mpsc;
 use super::catalog::Catalog;
 use super::error::SnapshotError;
 use super::format::{Entry, Manifest};
-use super::load::load;
+use super::load::{load, load_closed};
 use crate::clock::Clock;
 use crate::persist::{
-    Applied, Batch, OwnerId, Record, Restore, Restoring, Store, StoreError, StoredValue, Tenure,
+    Applied, Batch, ClosedPeriod, OwnerId, Record, Restore, Restoring, Store, StoreError, StoredValue, Tenure,
 };
 
 /// Bytes of records from which a batch goes to the truth.
@@ -54,6 +54,8 @@ pub struct Restored {
     pub keys: u64,
     /// Keys whose rows it has refused; the table `rejected` tells why.
     pub rejected: u64,
+    /// Closed periods that the truth has now.
+    pub closed_periods: u64,
     /// The epoch that was written in.
     pub epoch: u64,
 }
@@ -70,6 +72,21 @@ pub enum Stage {
     Filling,
 }
 
+/// What a snapshot holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Its entries.
+    pub entries: u64,
+    /// Its closed periods.
+    pub closed_periods: u64,
+}
+
+/// Part of a snapshot on its way to the truth.
+enum Portion {
+    Records(Vec<Record>),
+    Closed(Vec<ClosedPeriod>),
+}
+
 /// Reads every byte of a snapshot.
 ///
 /// # Errors
@@ -78,9 +95,14 @@ pub async fn verify(
     catalog: &Catalog,
     manifest: &Arc<Manifest>,
     progress: &Progress,
-) -> Result<u64, SnapshotError> {
-    let progress = Arc::clone(progress);
-    load(catalog, manifest, Arc::new(move |_: Entry<'_>| progress(Stage::Verifying, 1))).await
+) -> Result<Verified, SnapshotError> {
+    let of_entries = Arc::clone(progress);
+    let entries =
+        load(catalog, manifest, Arc::new(move |_: Entry<'_>| of_entries(Stage::Verifying, 1))).await?;
+    let of_closed = Arc::clone(progress);
+    let closed_periods =
+        load_closed(catalog, manifest, Arc::new(move |_| of_closed(Stage::Verifying, 1))).await?;
+    Ok(Verified { entries, closed_periods })
 }
 
 /// Fills a truth, whose schema is up to date, from a snapshot.
@@ -147,12 +169,12 @@ fn refuse(begun: Restoring) -> Result<(), SnapshotError> {
     }
 }
 
-/// Reads the snapshot once more and puts its entries into batches.
+/// Reads the snapshot once more and puts its entries, then its closed periods, into batches.
 async fn make_batches(
     catalog: &Catalog,
     clock: &Arc<dyn Clock>,
     manifest: &Arc<Manifest>,
-    batches: mpsc::Sender<Vec<Record>>,
+    batches: mpsc::Sender<Portion>,
 ) -> Result<(), SnapshotError> {
     let open = Arc::new(Mutex::new((Vec::new(), 0_usize)));
     let (now, ephemeral) = (clock.now(), manifest.ephemeral);
@@ -172,14 +194,47 @@ async fn make_batches(
                 let (records, _) = std::mem::take(&mut *held);
                 drop(held);
                 // Whoever filled the truth tells why nobody takes it any more.
-                let _ = batches.blocking_send(records);
+                let _ = batches.blocking_send(Portion::Records(records));
             }
         }
     };
     load(catalog, manifest, Arc::new(put)).await?;
     let (records, _) = std::mem::take(&mut *open.lock());
-    let _ = batches.send(records).await;
+    let _ = batches.send(Portion::Records(records)).await;
+    make_closed_batches(catalog, manifest, batches).await
+}
+
+async fn make_closed_batches(
+    catalog: &Catalog,
+    manifest: &Arc<Manifest>,
+    batches: mpsc::Sender<Portion>,
+) -> Result<(), SnapshotError> {
+    let open = Arc::new(Mutex::new((Vec::new(), 0_usize)));
+    let put = {
+        let (open, batches) = (Arc::clone(&open), batches.clone());
+        move |period: ClosedPeriod| {
+            let mut held = open.lock();
+            held.1 += size_of::<ClosedPeriod>() + period.subject.len();
+            held.0.push(period);
+            if held.1 >= BATCH_BYTES || held.0.len() >= BATCH_RECORDS {
+                let (periods, _) = std::mem::take(&mut *held);
+                drop(held);
+                // As above.
+                let _ = batches.blocking_send(Portion::Closed(periods));
+            }
+        }
+    };
+    load_closed(catalog, manifest, Arc::new(put)).await?;
+    let (periods, _) = std::mem::take(&mut *open.lock());
+    let _ = batches.send(Portion::Closed(periods)).await;
     Ok(())
+}
+
+/// In their order. A key that left memory while the snapshot was written is in it twice, both times the same.
+fn once_each(records: Vec<Record>) -> Vec<Record> {
+    let records: BTreeMap<_, _> =
+        records.into_iter().map(|record| ((record.database, record.key.clone()), record)).collect();
+    records.into_values().collect()
 }
 
 /// Writes batches into a truth.
@@ -193,33 +248,30 @@ struct Filler {
 impl Filler {
     async fn fill(
         &self,
-        mut waiting: mpsc::Receiver<Vec<Record>>,
+        mut waiting: mpsc::Receiver<Portion>,
         manifest: &Manifest,
     ) -> Result<Restored, SnapshotError> {
         let mut restored = Restored { epoch: self.epoch, ..Restored::default() };
         let mut seq = manifest.seq;
-        while let Some(records) = waiting.recv().await {
-            if records.is_empty() {
+        while let Some(portion) = waiting.recv().await {
+            let (records, closed_periods) = match portion {
+                Portion::Records(records) => (once_each(records), Vec::new()),
+                Portion::Closed(periods) => (Vec::new(), periods),
+            };
+            if records.is_empty() && closed_periods.is_empty() {
                 continue;
             }
             seq += 1;
-            // A key that left memory while the snapshot was written is in it twice, both times the same.
-            let records: BTreeMap<_, _> =
-                records.into_iter().map(|record| ((record.database, record.key.clone()), record)).collect();
-            let records: Vec<Record> = records.into_values().collect();
-            let count = u64::try_from(records.len()).unwrap_or(u64::MAX);
-            let batch = Batch {
-                epoch: self.epoch,
-                first_seq: seq,
-                seq,
-                cut_at: manifest.cut_at,
-                records,
-                ..Batch::default()
-            };
+            let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+            let (keys, periods) = (count(records.len()), count(closed_periods.len()));
+            let (epoch, cut_at) = (self.epoch, manifest.cut_at);
+            let batch =
+                Batch { epoch, first_seq: seq, seq, cut_at, records, closed_periods, ..Batch::default() };
             let rejected = self.apply(&batch).await?;
             restored.rejected += rejected;
-            restored.keys += count - rejected.min(count);
-            (self.progress)(Stage::Filling, count);
+            restored.keys += keys - rejected.min(keys);
+            restored.closed_periods += periods;
+            (self.progress)(Stage::Filling, keys + periods);
             if let Ok(Tenure::Fenced) = self.store.renew(self.epoch, self.owner, LEASE).await {
                 return Err(SnapshotError::failed("somebody else took the truth meanwhile"));
             }

@@ -5,11 +5,11 @@ use std::ops::ControlFlow;
 use tokio::sync::mpsc;
 
 use super::error::SnapshotError;
-use super::format::{BLOCK_BYTES, FinishedPart, PartHeader, PartWriter, SealingKey, SnapshotId};
+use super::format::{BLOCK_BYTES, FinishedPart, Holds, PartHeader, PartWriter, SealingKey, SnapshotId};
 use crate::clock::Timestamp;
 use crate::engine::value::Content;
 use crate::engine::{DATABASES, DatabaseSet, Expiry, SnapshotCut, SnapshotEntry, Visit};
-use crate::persist::{DataSetId, Record, StoredValue};
+use crate::persist::{ClosedPeriod, DataSetId, Record, StoredValue};
 
 /// Bytes from which a part is ended. Small, since so much memory is held for each part that is made or on its way.
 const PART_BYTES: usize = 4 << 20;
@@ -21,6 +21,8 @@ const KEPT_BYTES: u64 = 4 << 20;
 pub(super) struct Numbered {
     /// Its number: parts are counted from 0 on, and none is missing.
     pub number: u32,
+    /// What is in it.
+    pub holds: Holds,
     /// What it is.
     pub part: FinishedPart,
     /// The databases that it has entries of, where some are ephemeral.
@@ -44,9 +46,12 @@ pub(super) struct Parts {
     taker: mpsc::Sender<Numbered>,
     open: Option<PartWriter>,
     number: u32,
+    /// What is added.
+    holds: Holds,
     counts: [u64; DATABASES],
     /// The databases of what was added to the open part.
     databases: DatabaseSet,
+    closed_periods: u64,
     /// Bytes that were added since the last blocks were packed.
     added: usize,
 }
@@ -58,7 +63,9 @@ impl Parts {
             taker,
             open: None,
             number: 0,
+            holds: Holds::Entries,
             counts: [0; DATABASES],
+            closed_periods: 0,
             databases: DatabaseSet::NONE,
             added: 0,
         }
@@ -68,7 +75,8 @@ impl Parts {
     fn open(&mut self) -> Result<(), SnapshotError> {
         if self.open.is_none() {
             let PartOptions { data_set, snapshot, key, .. } = &self.options;
-            let header = PartHeader { data_set: *data_set, snapshot: *snapshot, number: self.number };
+            let (data_set, snapshot, number, holds) = (*data_set, *snapshot, self.number, self.holds);
+            let header = PartHeader { data_set, snapshot, number, holds };
             let writer = PartWriter::new(&header, key.as_ref()).map_err(SnapshotError::failed)?;
             self.open = Some(writer);
         }
@@ -93,12 +101,18 @@ impl Parts {
         self.open()?;
         let result = read(&mut |entry| self.add(entry.database, entry.key, &entry.content, entry.expiry));
         self.added = 0;
+        self.turn()?;
+        Ok(result)
+    }
+
+    /// Packs what is full and sends a part that is.
+    fn turn(&mut self) -> Result<(), SnapshotError> {
         let writer = self.open.as_mut().expect("it was opened");
         writer.turn_block().map_err(SnapshotError::failed)?;
         if writer.stored_bytes() >= PART_BYTES || writer.is_full() {
             self.send()?;
         }
-        Ok(result)
+        Ok(())
     }
 
     /// Ends the part that is open and waits until it is taken; one without entries is no part.
@@ -106,8 +120,10 @@ impl Parts {
         let Some(writer) = self.open.take() else { return Ok(()) };
         let part = writer.finish().map_err(SnapshotError::failed)?;
         if part.entries > 0 {
-            let told = if self.options.ephemeral.is_empty() { DatabaseSet::NONE } else { self.databases };
-            let sent = self.taker.blocking_send(Numbered { number: self.number, part, databases: told });
+            let databases =
+                if self.options.ephemeral.is_empty() { DatabaseSet::NONE } else { self.databases };
+            let numbered = Numbered { number: self.number, holds: self.holds, part, databases };
+            let sent = self.taker.blocking_send(numbered);
             sent.map_err(|_| SnapshotError::failed("nobody takes its parts any more"))?;
             self.number += 1;
             self.databases = DatabaseSet::NONE;
@@ -115,10 +131,34 @@ impl Parts {
         Ok(())
     }
 
-    /// Ends the last part; answers the entries by database. Whoever takes parts then knows that there are no more.
-    pub(super) fn end(mut self) -> Result<[u64; DATABASES], SnapshotError> {
+    /// Adds closed periods, behind all entries.
+    pub(super) fn add_closed(&mut self, periods: &[ClosedPeriod]) -> Result<(), SnapshotError> {
+        if self.holds == Holds::Entries {
+            self.send()?;
+            self.holds = Holds::ClosedPeriods;
+        }
+        let mut periods = periods.iter().peekable();
+        while periods.peek().is_some() {
+            self.open()?;
+            let writer = self.open.as_mut().expect("it was opened");
+            let mut added = 0;
+            for period in periods.by_ref() {
+                writer.closed(period);
+                self.closed_periods += 1;
+                added += period.subject.len() + size_of::<ClosedPeriod>();
+                if added >= BLOCK_BYTES {
+                    break;
+                }
+            }
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the last part; answers the entries by database, and the closed periods. Whoever takes parts then knows that there are no more.
+    pub(super) fn end(mut self) -> Result<([u64; DATABASES], u64), SnapshotError> {
         self.send()?;
-        Ok(self.counts)
+        Ok((self.counts, self.closed_periods))
     }
 
     /// Reads all of memory.

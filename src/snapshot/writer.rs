@@ -1,4 +1,4 @@
-//! Writes one snapshot: memory at a cut, what only the truth has, then the manifest that makes it one.
+//! Writes one snapshot: memory at a cut, what only the truth has, the closed periods, then the manifest that makes it one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use super::names;
 use super::objects::Created;
 use super::source::Source;
 use super::walk::{Numbered, PartOptions, Parts};
-use crate::clock::{Clock, Stopwatch};
+use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::engine::{DATABASES, DatabaseSet, Engine, SnapshotCut};
-use crate::persist::{Moment, Truth, Written};
+use crate::persist::{ClosedUntil, Moment, Truth, Written};
 
 /// Parts that are ended and wait to be sent.
 const WAITING_PARTS: usize = 1;
@@ -55,8 +55,10 @@ pub struct Writer {
 /// A snapshot whose parts are made.
 struct Made {
     extent: Extent,
+    is_confirmed: bool,
     is_complete: bool,
     counts: [u64; DATABASES],
+    closed_periods: Option<u64>,
 }
 
 impl Writer {
@@ -78,20 +80,21 @@ impl Writer {
             PartOptions { data_set, snapshot: id, cut_at: at, key, ephemeral: self.ephemeral() },
             taker,
         );
-        let (made, sent) = tokio::join!(self.make(Arc::new(cut), parts, seq), self.send(id, ended));
+        let (made, sent) = tokio::join!(self.make(Arc::new(cut), parts, (seq, at)), self.send(id, ended));
         // Where sending fails, making fails too, and only the former tells why.
         let manifest = match sent.and_then(|parts| made.map(|made| (made, parts))) {
-            Ok((Made { extent, is_complete, counts }, parts)) => Manifest {
+            Ok((Made { extent, is_confirmed, is_complete, counts, closed_periods }, parts)) => Manifest {
                 data_set,
                 epoch,
                 seq,
                 cut_at: at,
                 extent,
-                confirmed: self.confirm(extent, seq).await,
+                confirmed: is_confirmed,
                 complete: is_complete,
                 truth: self.source.kind(),
                 ephemeral: self.ephemeral(),
                 databases: databases_of(&counts),
+                closed_periods,
                 parts,
                 key_id,
                 quotad_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -127,8 +130,39 @@ impl Writer {
         self.source.truth().map_or(DatabaseSet::NONE, |_| self.engine.ephemeral_databases())
     }
 
-    /// Makes all parts.
-    async fn make(&self, cut: Arc<SnapshotCut>, parts: Parts, seq: u64) -> Result<Made, SnapshotError> {
+    /// Makes all parts, of the cut with this number and time.
+    async fn make(
+        &self,
+        cut: Arc<SnapshotCut>,
+        parts: Parts,
+        (seq, at): (u64, Timestamp),
+    ) -> Result<Made, SnapshotError> {
+        let (mut parts, is_complete, extent) = self.make_entries(cut, parts, seq).await?;
+        let until = match extent {
+            Extent::Cut => ClosedUntil { seq, at },
+            // What is read may be as late as now.
+            Extent::Interval { until_seq } => ClosedUntil { seq: until_seq, at: self.clock.now() },
+        };
+        let is_confirmed = self.confirm(until.seq).await;
+        let is_told = is_confirmed && self.source.truth().is_some();
+        if is_told {
+            parts = self.read_closed(parts, until).await?;
+        }
+        let ended = spawn_blocking(move || parts.end()).await;
+        let (counts, closed) = ended.unwrap_or_else(|_| Err(lost_thread()))?;
+        // Without a truth there are none; from one that was not asked in time they are missing.
+        let closed_periods = is_confirmed.then_some(closed);
+        let is_complete = is_complete && is_confirmed;
+        Ok(Made { extent, is_confirmed, is_complete, counts, closed_periods })
+    }
+
+    /// Makes the parts with entries. Whether all were there, and of which time they are.
+    async fn make_entries(
+        &self,
+        cut: Arc<SnapshotCut>,
+        parts: Parts,
+        seq: u64,
+    ) -> Result<(Parts, bool, Extent), SnapshotError> {
         let reading = Arc::clone(&cut);
         let mut parts = blocking(parts, move |parts| parts.read_memory(&reading)).await?;
         let mut is_complete = true;
@@ -149,9 +183,23 @@ impl Writer {
         } else {
             Extent::Interval { until_seq: self.source.changed_before().max(seq) }
         };
-        let counts = spawn_blocking(move || parts.end()).await;
-        let counts = counts.unwrap_or_else(|_| Err(lost_thread()))?;
-        Ok(Made { extent, is_complete, counts })
+        Ok((parts, is_complete, extent))
+    }
+
+    /// Adds the closed periods, which only the truth has. A row that cannot be read is no part of any report either, and is left out.
+    async fn read_closed(&self, mut parts: Parts, until: ClosedUntil) -> Result<Parts, SnapshotError> {
+        let store = self.source.truth().and_then(|truth| truth.store());
+        let store = store.ok_or_else(|| SnapshotError::failed("the truth is not there any more"))?;
+        let mut after = None;
+        loop {
+            let page = store.scan_closed(until, after.as_ref(), PAGE_ROWS).await;
+            let page = page.map_err(SnapshotError::failed)?;
+            parts = blocking(parts, move |parts| parts.add_closed(&page.periods)).await?;
+            after = page.next;
+            if after.is_none() {
+                return Ok(parts);
+            }
+        }
     }
 
     /// Adds what only the truth has: every row as it was at the cut, those in memory once more. Whether the truth had the cut in time.
@@ -190,7 +238,7 @@ impl Writer {
     ) -> Result<Vec<ManifestPart>, SnapshotError> {
         let mut sending = JoinSet::new();
         let mut sent = Vec::new();
-        while let Some(Numbered { number, part, databases }) = ended.recv().await {
+        while let Some(Numbered { number, holds, part, databases }) = ended.recv().await {
             if sending.len() == SENT_AT_ONCE {
                 sent.extend(sending.join_next().await.transpose().map_err(SnapshotError::failed)?);
             }
@@ -203,6 +251,7 @@ impl Writer {
                     sha256: part.sha256,
                     entries: part.entries,
                     databases,
+                    holds,
                 };
                 let put = objects.put(&name, Bytes::from(part.bytes)).await;
                 put.map(|()| (number, told)).map_err(SnapshotError::from)
@@ -217,15 +266,11 @@ impl Writer {
     }
 
     /// Whether the truth has everything that a snapshot has: only then may it be taken for a state of the truth.
-    async fn confirm(&self, extent: Extent, seq: u64) -> bool {
+    async fn confirm(&self, last_seq: u64) -> bool {
         let Some(truth) = self.source.truth() else { return true };
-        let last = match extent {
-            Extent::Cut => seq,
-            Extent::Interval { until_seq } => until_seq,
-        };
         truth.hurry();
         // What it has refused is in memory and so in the snapshot, but a start from the truth would not bring it back.
-        has_applied(truth, last).await && !truth.refusals.has_any()
+        has_applied(truth, last_seq).await && !truth.refusals.has_any()
     }
 
     /// Makes the snapshot one: from now on it is found.

@@ -17,7 +17,11 @@ pub struct Client {
 
 impl Client {
     pub fn of(server: &Running) -> Self {
-        Self { stream: server.connect(), unread: Vec::new() }
+        Self::on(server.connect())
+    }
+
+    pub fn on(stream: TcpStream) -> Self {
+        Self { stream, unread: Vec::new() }
     }
 
     pub fn read(&mut self) -> Reply {

@@ -2,7 +2,9 @@
 //!
 //! All numbers are big-endian. In every version: magic, version, length of the header, ..., CRC-32C of all before. In this one between
 //! them: flags, id of the key, salt, data set, second, epoch and number of the cut, number of the part. What is not sealed has
-//! zeros for key and salt.
+//! zeros for key and salt. The flags say whether it is sealed, and what the part holds.
+
+use std::fmt;
 
 use super::error::{FormatError, Place, Problem};
 use super::identity::SnapshotId;
@@ -26,6 +28,28 @@ pub(super) const SALT_BYTES: usize = 32;
 /// The flag of a part that is sealed.
 const SEALED: u32 = 1;
 
+/// The flag of a part of closed periods.
+const CLOSED: u32 = 2;
+
+/// What is in a part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Holds {
+    /// Keys with their values.
+    #[default]
+    Entries,
+    /// What was used of budgets in periods that are over.
+    ClosedPeriods,
+}
+
+impl fmt::Display for Holds {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Entries => "entries",
+            Self::ClosedPeriods => "closed periods",
+        })
+    }
+}
+
 /// Which part of which snapshot of which data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartHeader {
@@ -35,6 +59,8 @@ pub struct PartHeader {
     pub snapshot: SnapshotId,
     /// The number of the part.
     pub number: u32,
+    /// What is in it.
+    pub holds: Holds,
 }
 
 /// How a part is sealed.
@@ -52,7 +78,7 @@ pub(super) fn encode(part: &PartHeader, sealing: Option<&Sealing>) -> [u8; HEADE
     bytes.extend(MAGIC);
     bytes.extend(VERSION.to_be_bytes());
     bytes.extend(u32::try_from(HEADER_BYTES).expect("a header is short").to_be_bytes());
-    bytes.extend(sealing.map_or(0, |_| SEALED).to_be_bytes());
+    bytes.extend(flags(part.holds, sealing.is_some()).to_be_bytes());
     bytes.extend(sealing.map_or([0; 8], |sealing| sealing.key.0));
     bytes.extend(sealing.map_or([0; SALT_BYTES], |sealing| sealing.salt));
     bytes.extend(part.data_set.0);
@@ -60,6 +86,14 @@ pub(super) fn encode(part: &PartHeader, sealing: Option<&Sealing>) -> [u8; HEADE
     bytes.extend(part.number.to_be_bytes());
     bytes.extend(crc32c::crc32c(&bytes).to_be_bytes());
     bytes.try_into().expect("the fields are as long as the whole")
+}
+
+fn flags(holds: Holds, is_sealed: bool) -> u32 {
+    let of_content = match holds {
+        Holds::Entries => 0,
+        Holds::ClosedPeriods => CLOSED,
+    };
+    of_content | if is_sealed { SEALED } else { 0 }
 }
 
 /// Reads the header of a part that should be `expected`; answers its bytes and how the part is sealed.
@@ -86,6 +120,7 @@ pub(super) fn read<'a>(
     Place::Header.expect("data set", &part.data_set, &expected.data_set)?;
     Place::Header.expect("snapshot", &part.snapshot, &expected.snapshot)?;
     Place::Header.expect("number", &part.number, &expected.number)?;
+    Place::Header.expect("content", &part.holds, &expected.holds)?;
     if encode(&part, sealing.as_ref()) != *header {
         return Err(FormatError::refused(Place::Header, "its length, flags, key or salt cannot be"));
     }
@@ -115,7 +150,8 @@ fn fields(header: &[u8; HEADER_BYTES]) -> Result<(PartHeader, Option<Sealing>), 
     let number = u32::from_be_bytes(take(rest));
     let snapshot = SnapshotId::from_numbers(numbers)
         .ok_or_else(|| FormatError::refused(Place::Header, "its time is behind the year 9999"))?;
-    Ok((PartHeader { data_set, snapshot, number }, (flags & SEALED != 0).then_some(sealing)))
+    let holds = if flags & CLOSED == 0 { Holds::Entries } else { Holds::ClosedPeriods };
+    Ok((PartHeader { data_set, snapshot, number, holds }, (flags & SEALED != 0).then_some(sealing)))
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> [u8; N] {

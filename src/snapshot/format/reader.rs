@@ -1,13 +1,15 @@
 //! Reads a part: everything is checked before it is believed, and no more memory is taken than a block may have.
 
+use super::closed::period_of;
 use super::entries::{Entry, read_entries};
-use super::error::{FormatError, Place};
+use super::error::{FormatError, Place, Problem};
 use super::frame::{BLOCK, Frame, Salt, TRAILER, Trailer};
 use super::header::{self, HEADER_BYTES, PartHeader};
 use super::key::SealingKeys;
 use super::packing::Unpacker;
 use super::seal::Seal;
 use super::writer::{MAX_BLOCK_BYTES, MAX_ENTRY_BYTES};
+use crate::persist::ClosedPeriod;
 
 /// Reads the part that should be `expected`, and shows each entry to `visit`; answers how many there were.
 ///
@@ -21,6 +23,32 @@ pub fn read_part<E: From<FormatError>>(
     expected: &PartHeader,
     keys: &SealingKeys,
     mut visit: impl FnMut(Entry<'_>) -> Result<(), E>,
+) -> Result<u64, E> {
+    read_blocks(bytes, expected, keys, |_, entry| visit(entry))
+}
+
+/// As [`read_part`], of a part that holds closed periods.
+///
+/// # Errors
+/// As [`read_part`].
+pub fn read_closed_part<E: From<FormatError>>(
+    bytes: &[u8],
+    expected: &PartHeader,
+    keys: &SealingKeys,
+    mut visit: impl FnMut(ClosedPeriod) -> Result<(), E>,
+) -> Result<u64, E> {
+    read_blocks(bytes, expected, keys, |block, entry| {
+        let wrong = |error| FormatError::new(Place::Block(block), Problem::Decode(error));
+        visit(period_of(entry).map_err(wrong)?)
+    })
+}
+
+/// Shows each entry with the number of its block.
+fn read_blocks<E: From<FormatError>>(
+    bytes: &[u8],
+    expected: &PartHeader,
+    keys: &SealingKeys,
+    mut visit: impl FnMut(u32, Entry<'_>) -> Result<(), E>,
 ) -> Result<u64, E> {
     let (header, sealing) = header::read(bytes, expected)?;
     let seal = match sealing {
@@ -39,7 +67,7 @@ pub fn read_part<E: From<FormatError>>(
     };
     while !part.is_at_trailer() {
         let frame = part.block()?;
-        read_entries(&part.raw, frame.number, frame.count, &mut visit)?;
+        read_entries(&part.raw, frame.number, frame.count, &mut |entry| visit(frame.number, entry))?;
         part.entries += u64::from(frame.count);
         part.blocks += 1;
     }

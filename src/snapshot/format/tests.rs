@@ -11,11 +11,13 @@ use crate::engine::value::{Content, Text};
 use crate::persist::{Id, StoredValue, strategy};
 use crate::quota::limits;
 
+mod closed;
+
 const SALT: [u8; 32] = [7; 32];
 
 fn header() -> PartHeader {
     let snapshot = SnapshotId::new(Timestamp::from_micros(1_795_716_912_000_000), 3, 12_345);
-    PartHeader { data_set: Id([9; 16]), snapshot, number: 2 }
+    PartHeader { data_set: Id([9; 16]), snapshot, number: 2, holds: Holds::Entries }
 }
 
 fn keys(bytes: &[u8]) -> SealingKeys {
@@ -201,6 +203,8 @@ fn a_part_is_read_only_in_its_own_place() {
         let expected = "its data set is 09090909-0909-0909-0909-090909090909; \
             expected was 0a0a0a0a-0a0a-0a0a-0a0a-0a0a0a0a0a0a";
         check(PartHeader { data_set: Id([10; 16]), ..header() }, expected);
+        let expected = "its content is entries; expected was closed periods";
+        check(PartHeader { holds: Holds::ClosedPeriods, ..header() }, expected);
     }
 }
 
@@ -432,6 +436,7 @@ fn the_seeds_of_the_fuzzer_are_read() {
         let entries = read(&part_of_block(&header(), raw, (*count).into()), &keys).unwrap();
         assert_eq!(block_of_part(&write(&[entries], &keys)), raw);
     }
+    closed::the_seeds_are_read();
     let manifest = include_bytes!("../../../fuzz/corpus/snapshot/manifest");
     let body = include_str!("../../../fuzz/corpus/snapshot/body");
     assert_eq!(seal_text(body), manifest);

@@ -3,6 +3,7 @@
 use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use super::closed::content_of;
 use super::columns::Columns;
 use super::error::{FormatError, Place};
 use super::frame::{FRAME_BYTES, Frame, Salt, Trailer};
@@ -12,6 +13,7 @@ use super::packing::Packer;
 use super::seal::{Seal, TAG_BYTES};
 use crate::engine::Expiry;
 use crate::engine::value::Content;
+use crate::persist::ClosedPeriod;
 
 /// A block is closed when its columns have so many bytes: with a quarter of it a snapshot has 1 to 5% more, with twice 1% less
 /// (`cargo bench --bench snapshot_format`).
@@ -51,7 +53,7 @@ pub struct PartWriter {
 pub struct FinishedPart {
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// Its entries.
+    /// Its entries, or closed periods.
     pub entries: u64,
     /// The SHA-256 of its bytes.
     pub sha256: [u8; 32],
@@ -100,6 +102,12 @@ impl PartWriter {
         }
         self.open.push(database, key, content, expiry);
         self.entries += 1;
+    }
+
+    /// Adds a closed period, to a part that holds such.
+    pub fn closed(&mut self, period: &ClosedPeriod) {
+        let (content, end) = content_of(period);
+        self.entry(period.database, &period.subject, &content, end);
     }
 
     #[cold]

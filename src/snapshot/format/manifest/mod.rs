@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 pub use sealed::seal_text;
 
 use super::error::{FormatError, Place, Problem};
+use super::header::Holds;
 use super::identity::SnapshotId;
 use super::key::{KeyId, SealingKeys};
 use crate::clock::Timestamp;
@@ -53,6 +54,9 @@ pub struct Manifest {
     pub ephemeral: DatabaseSet,
     /// The entries of each database that has any.
     pub databases: BTreeMap<u8, u64>,
+    /// The closed periods that its parts hold, which are those of the truth as of the cut; `None`: it tells nothing of them, since the truth could
+    /// not be asked, or a quotad wrote it that did not ask.
+    pub closed_periods: Option<u64>,
     /// The parts, each with its place in the list as its number.
     pub parts: Vec<ManifestPart>,
     /// The key that it and its parts are sealed with.
@@ -97,10 +101,12 @@ pub struct ManifestPart {
     pub bytes: u64,
     /// The SHA-256 of its bytes.
     pub sha256: [u8; 32],
-    /// Its entries.
+    /// Its entries, or closed periods.
     pub entries: u64,
     /// The databases that it has entries of, where some are [ephemeral](Manifest::ephemeral); else none is told.
     pub databases: DatabaseSet,
+    /// Which of the two.
+    pub holds: Holds,
 }
 
 impl Manifest {
@@ -178,24 +184,32 @@ impl Manifest {
         }
         let parts = Place::Field("parts");
         parts.limit("number", length(self.parts.len()), length(MAX_PARTS))?;
-        if self
-            .parts
-            .iter()
-            .any(|part| part.databases.is_empty() != (self.ephemeral.is_empty() || part.entries == 0))
-        {
+        let told = |part: &ManifestPart| {
+            !self.ephemeral.is_empty() && part.holds == Holds::Entries && part.entries > 0
+        };
+        if self.parts.iter().any(|part| part.databases.is_empty() == told(part)) {
             let reason = "they tell their databases where some are ephemeral, and only there";
             return Err(FormatError::refused(parts, reason));
         }
         self.parts.iter().try_for_each(ManifestPart::check_name)?;
         let in_databases = self.databases.values().try_fold(0, |sum: u64, entries| sum.checked_add(*entries));
-        let in_parts = self.parts.iter().try_fold(0, |sum: u64, part| sum.checked_add(part.entries));
+        let in_parts = self.in_parts(Holds::Entries);
         if in_parts.is_none() || in_parts != in_databases {
             return Err(FormatError::refused(parts, "they have not as many entries as the databases"));
+        }
+        if self.in_parts(Holds::ClosedPeriods) != Some(self.closed_periods.unwrap_or(0)) {
+            return Err(FormatError::refused(parts, "they have not as many closed periods as it says"));
         }
         for (field, text) in [("quotad_version", &self.quotad_version), ("holder", &self.holder)] {
             Place::Field(field).limit("length", length(text.len()), length(MAX_TEXT_BYTES))?;
         }
         Ok(())
+    }
+
+    /// How much of a kind all parts hold; `None`: more than there can be.
+    fn in_parts(&self, holds: Holds) -> Option<u64> {
+        let parts = self.parts.iter().filter(|part| part.holds == holds);
+        parts.map(|part| part.entries).try_fold(0, u64::checked_add)
     }
 }
 

@@ -14,6 +14,7 @@ fn manifest(keys: &SealingKeys) -> Manifest {
         sha256: [0xa5; 32],
         entries,
         databases: DatabaseSet::NONE,
+        holds: Holds::Entries,
     };
     Manifest {
         data_set: Id([9; 16]),
@@ -26,6 +27,7 @@ fn manifest(keys: &SealingKeys) -> Manifest {
         truth: TruthKind::Postgres,
         ephemeral: DatabaseSet::NONE,
         databases: BTreeMap::from([(0, 70), (15, 7)]),
+        closed_periods: None,
         parts: vec![part("parts/0.part", 70), part("parts/1.part", 7)],
         key_id: keys.sealing().map(SealingKey::id),
         quotad_version: "0.1.0".to_owned(),
@@ -41,6 +43,19 @@ fn a_manifest_has_its_bytes() {
     let text = include_str!("written.json");
     assert_eq!(String::from_utf8(manifest(&keys).encode(&keys).unwrap()).unwrap(), text);
     assert_eq!(Manifest::decode(text.as_bytes(), &keys), Ok(manifest(&keys)));
+    let text = include_str!("written_with_closed.json");
+    assert_eq!(String::from_utf8(with_closed(&keys).encode(&keys).unwrap()).unwrap(), text);
+    assert_eq!(Manifest::decode(text.as_bytes(), &keys), Ok(with_closed(&keys)));
+}
+
+/// One that tells of closed periods.
+fn with_closed(keys: &SealingKeys) -> Manifest {
+    let mut manifest = manifest(keys);
+    manifest.closed_periods = Some(5);
+    manifest.parts[1].holds = Holds::ClosedPeriods;
+    manifest.parts[1].entries = 5;
+    manifest.databases = BTreeMap::from([(0, 70)]);
+    manifest
 }
 
 #[test]
@@ -72,9 +87,9 @@ fn other_bytes_are_no_manifest() {
     check(b"quotadSP", "manifest: this was not written by a quotad: it begins otherwise");
     check(&[0xff, b'{'], "manifest: this was not written by a quotad: it begins otherwise");
     check(b"{}", "manifest: the bytes end before its end");
-    let newer = "field format of the manifest: written by a newer quotad in version 2 of the format; \
-        this one reads versions up to 1";
-    check(&seal_text("{\n  \"format\": 2,\n  \"more\": []"), newer);
+    let newer = "field format of the manifest: written by a newer quotad in version 3 of the format; \
+        this one reads versions up to 2";
+    check(&seal_text("{\n  \"format\": 3,\n  \"more\": []"), newer);
     check(&seal_text("{\n  \"format\": 0"), "field format of the manifest: its version is 0; expected was 1");
     check(
         &seal_text("{\n  \"format\": 1"),
@@ -122,6 +137,15 @@ fn fields_agree() {
     check(&|it| it.extent = Extent::Interval { until_seq: 1 }, "field kind of the manifest: the later");
     check(&|it| it.parts[1].entries = 8, "field parts of the manifest: they have not as many");
     check(&|it| it.parts[1].entries = u64::MAX, "field parts of the manifest: they have not as many");
+    check(&|it| it.closed_periods = Some(1), "field parts of the manifest: they have not as many closed");
+    check(
+        &|it| it.parts[1].holds = Holds::ClosedPeriods,
+        "field parts of the manifest: they have not as many",
+    );
+    let unsaid = |it: &mut Manifest| {
+        *it = Manifest { closed_periods: None, ..with_closed(&keys(&[])) };
+    };
+    check(&unsaid, "field parts of the manifest: they have not as many closed");
     check(&|it| it.databases.extend([(16, 1)]), "field databases of the manifest: database 16");
     check(&|it| it.databases.extend([(1, 0)]), "field databases of the manifest: database 1");
     check(&|it| it.holder = "x".repeat(513), "field holder of the manifest: its length is 513; at most 512");
@@ -160,6 +184,10 @@ fn what_is_told_twice_agrees() {
     check("\"epoch\": 3", "\"epoch\": 4", "field snapshot of the manifest: its name is 20261126");
     check("\"number\": 1", "\"number\": 2", "field parts of the manifest: its number of a part is 2");
     check("a5a5", "A5a5", "manifest: it is not in the form");
+    // The version that tells of closed periods, which it does not; and the other way round.
+    check("\"format\": 1", "\"format\": 2", "manifest: it is not in the form");
+    check("\"key_id\"", "\"closed_periods\": 0,\n  \"key_id\"", "manifest: it is not in the form");
+    check("\"key_id\"", "\"closed_periods\": null,\n  \"key_id\"", "manifest: it is not in the form");
     check("\"epoch\": 3", "\"epoch\":  3", "manifest: it is not in the form");
     check(
         "\"epoch\": 3",
@@ -172,8 +200,14 @@ fn what_is_told_twice_agrees() {
 fn a_part_is_checked_by_its_digest() {
     let digest = ring::digest::digest(&ring::digest::SHA256, b"part");
     let sha256 = digest.as_ref().try_into().unwrap();
-    let part =
-        ManifestPart { name: "a".to_owned(), bytes: 4, sha256, entries: 0, databases: DatabaseSet::NONE };
+    let part = ManifestPart {
+        name: "a".to_owned(),
+        bytes: 4,
+        sha256,
+        entries: 0,
+        databases: DatabaseSet::NONE,
+        holds: Holds::Entries,
+    };
     assert_eq!(part.check(b"part"), Ok(()));
     assert!(part.check(b"Part").unwrap_err().to_string().contains("digest of a part"));
     assert!(part.check(b"parts").unwrap_err().to_string().contains("size of a part is 5"));

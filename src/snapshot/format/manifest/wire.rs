@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::super::error::{FormatError, Place, Problem};
+use super::super::header::Holds;
 use super::super::text::{hex, parse_hex};
 use super::{Extent, Manifest, ManifestPart, TruthKind};
 use crate::clock::Timestamp;
 use crate::persist::Id;
 
-/// The version that is written.
-const VERSION: u32 = 1;
+/// The version of manifests that tell nothing of closed periods, which is the first.
+const WITHOUT_CLOSED: u32 = 1;
+
+/// The version of those that do.
+const VERSION: u32 = 2;
 
 /// The field of the version, which every version has.
 #[derive(Deserialize)]
@@ -37,6 +41,8 @@ struct Wire {
     ephemeral: Vec<u8>,
     entries: u64,
     databases: BTreeMap<u8, u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    closed_periods: Option<u64>,
     key_id: Option<String>,
     quotad_version: String,
     holder: String,
@@ -69,6 +75,15 @@ struct WirePart {
     entries: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     databases: Vec<u8>,
+    /// Entries, unless it says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    holds: Option<WireHolds>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WireHolds {
+    ClosedPeriods,
 }
 
 /// The body of a manifest: JSON without its last brace.
@@ -80,9 +95,13 @@ pub(super) fn write(manifest: &Manifest) -> String {
         sha256: hex(&part.sha256),
         entries: part.entries,
         databases: part.databases.iter().collect(),
+        holds: match part.holds {
+            Holds::Entries => None,
+            Holds::ClosedPeriods => Some(WireHolds::ClosedPeriods),
+        },
     };
     let wire = Wire {
-        format: VERSION,
+        format: if manifest.closed_periods.is_some() { VERSION } else { WITHOUT_CLOSED },
         data_set: manifest.data_set.to_string(),
         snapshot: manifest.snapshot().to_string(),
         epoch: manifest.epoch,
@@ -102,6 +121,7 @@ pub(super) fn write(manifest: &Manifest) -> String {
         ephemeral: manifest.ephemeral.iter().collect(),
         entries: manifest.entries(),
         databases: manifest.databases.clone(),
+        closed_periods: manifest.closed_periods,
         key_id: manifest.key_id.map(|id| id.to_string()),
         quotad_version: manifest.quotad_version.clone(),
         holder: manifest.holder.clone(),
@@ -123,7 +143,8 @@ pub(super) fn read(body: &str) -> Result<Manifest, FormatError> {
         let problem = Problem::Newer { found: format, newest: VERSION };
         return Err(FormatError::new(Place::Field("format"), problem));
     }
-    Place::Field("format").expect("version", &format, &VERSION)?;
+    // That a manifest has the version of what it tells is found where it is written again.
+    Place::Field("format").expect("version", &format, &format.max(WITHOUT_CLOSED))?;
     let wire: Wire = serde_json::from_str(&text).map_err(refused)?;
     let data_set = Id::parse(&wire.data_set)
         .ok_or_else(|| FormatError::refused(Place::Field("data_set"), "it is 32 hexadecimal digits"))?;
@@ -145,6 +166,7 @@ pub(super) fn read(body: &str) -> Result<Manifest, FormatError> {
         },
         ephemeral: wire.ephemeral.into_iter().collect(),
         databases: wire.databases,
+        closed_periods: wire.closed_periods,
         key_id: wire.key_id.as_deref().map(str::parse).transpose()?,
         quotad_version: wire.quotad_version,
         holder: wire.holder,
@@ -162,5 +184,9 @@ fn part((number, wire): (u64, WirePart)) -> Result<ManifestPart, FormatError> {
     let sha256 = parse_hex(&wire.sha256)
         .ok_or_else(|| FormatError::refused(place, "a digest is 64 hexadecimal digits"))?;
     let databases = wire.databases.into_iter().collect();
-    Ok(ManifestPart { name: wire.name, bytes: wire.bytes, sha256, entries: wire.entries, databases })
+    let holds = match wire.holds {
+        None => Holds::Entries,
+        Some(WireHolds::ClosedPeriods) => Holds::ClosedPeriods,
+    };
+    Ok(ManifestPart { name: wire.name, bytes: wire.bytes, sha256, entries: wire.entries, databases, holds })
 }
