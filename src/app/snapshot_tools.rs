@@ -14,8 +14,10 @@ use crate::command::glob;
 use crate::config::{Config, SnapshotAction, TruthSetting};
 use crate::persist::directory::random_id;
 use crate::persist::{StoredValue, readable_value};
-use crate::snapshot::format::{Entry, Extent, Holds, Manifest, SnapshotId};
-use crate::snapshot::{Catalog, Listed, Progress, RestoreOrder, Verified, prune, restore, verify};
+use crate::snapshot::format::{Entry, Extent, Holds, Manifest, Problem, SnapshotId};
+use crate::snapshot::{
+    Catalog, Listed, Progress, RestoreOrder, SnapshotError, Verified, prune, restore, verify,
+};
 
 /// Does what the command line says.
 ///
@@ -77,7 +79,7 @@ async fn list(catalog: &Catalog, as_json: bool) -> Result<Found, String> {
                     manifest.closed_periods.map_or_else(|| "-".to_owned(), |closed| closed.to_string()),
                     bytes_of(manifest),
                     manifest.parts.len(),
-                    state_of(manifest)
+                    listed_state(catalog, manifest)
                 )
             }
             Err(error) => writeln!(text, "{:<34} unreadable: {error}", id.to_string()),
@@ -104,6 +106,14 @@ fn state_of(manifest: &Manifest) -> String {
         words.push("not of one moment");
     }
     if words.is_empty() { "good".to_owned() } else { words.join(", ") }
+}
+
+/// As [`state_of`], and whether it is read at all.
+fn listed_state(catalog: &Catalog, manifest: &Manifest) -> String {
+    if manifest.key_id.is_some() || catalog.takes_unsealed() {
+        return state_of(manifest);
+    }
+    "not encrypted, so not read".to_owned()
 }
 
 fn json_row(Listed { id, manifest }: &Listed) -> serde_json::Value {
@@ -156,12 +166,18 @@ async fn check(catalog: &Catalog, id: Option<&str>, all: bool) -> Result<Found, 
             ),
             Err(error) => {
                 found.is_good = false;
-                writeln!(found.text, "{id}: damaged: {error}")
+                let verdict = if is_unsealed(&error) { "refused" } else { "damaged" };
+                writeln!(found.text, "{id}: {verdict}: {error}")
             }
         }
         .expect("a string takes all that is written");
     }
     Ok(found)
+}
+
+/// Whether a snapshot may be as it was written, but nobody knows by whom.
+const fn is_unsealed(error: &SnapshotError) -> bool {
+    matches!(error, SnapshotError::Format { error, .. } if matches!(error.problem, Problem::Unsealed))
 }
 
 /// Entries and closed periods.

@@ -83,7 +83,8 @@ pub fn catalog(config: &Config) -> Result<Option<Catalog>, StartError> {
         Ok(SealingKey::from_bytes(bytes))
     };
     let keys = config.snapshot_keys.iter().map(key).collect::<Result<_, StartError>>()?;
-    Ok(Some(Catalog { objects, keys: SealingKeys::new(keys) }))
+    let accepts_unsealed = config.snapshot_accept_unencrypted;
+    Ok(Some(Catalog { objects, keys: SealingKeys::new(keys), accepts_unsealed }))
 }
 
 /// What is kept of them.

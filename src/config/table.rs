@@ -185,6 +185,13 @@ pub static SETTINGS: &[Setting] = &[
         help: "Files with a key each, 64 hexadecimal digits as openssl rand -hex 32 prints, with which snapshots are encrypted: the first writes, all read. None: they are not encrypted.",
     },
     Setting {
+        name: "snapshot-accept-unencrypted",
+        kind: Switch(|config| &mut config.snapshot_accept_unencrypted),
+        default: &["no"],
+        change: Change::AtStart,
+        help: "Whether snapshots that are not encrypted are read although snapshot-key-file is set, as in the time after the first key is; anybody who can write to the store may have made one.",
+    },
+    Setting {
         name: "snapshot-endpoint",
         kind: Kind::OptionalAddress(|config| &mut config.snapshot_endpoint),
         default: &[],

@@ -31,6 +31,7 @@ pub struct Config {
     /// 0: none are taken by themselves.
     pub snapshot_interval_secs: u64,
     pub snapshot_key_files: Vec<PathBuf>,
+    pub snapshot_accept_unencrypted: bool,
     pub snapshot_endpoint: Option<String>,
     pub snapshot_region: Option<String>,
     pub snapshot_path_style: &'static str,
@@ -108,6 +109,7 @@ impl Default for Config {
             snapshots: SnapshotsSetting::None,
             snapshot_interval_secs: 0,
             snapshot_key_files: Vec::new(),
+            snapshot_accept_unencrypted: false,
             snapshot_endpoint: None,
             snapshot_region: None,
             snapshot_path_style: PATH_STYLES[0],

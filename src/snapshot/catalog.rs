@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::SnapshotError;
 use super::format::{
-    Entry, FormatError, MAX_MANIFEST_BYTES, Manifest, ManifestPart, PartHeader, SealingKeys, SnapshotId,
-    read_closed_part, read_part,
+    Entry, FormatError, MAX_MANIFEST_BYTES, Manifest, ManifestPart, PartHeader, Place, Problem, SealingKeys,
+    SnapshotId, read_closed_part, read_part,
 };
 use super::names;
 use super::objects::{Created, Objects, ObjectsError};
@@ -31,6 +31,8 @@ pub struct Catalog {
     pub objects: Objects,
     /// What they are sealed and opened with.
     pub keys: SealingKeys,
+    /// Whether snapshots that are not sealed are read although there is a key.
+    pub accepts_unsealed: bool,
 }
 
 /// A snapshot that is listed, with its manifest, or why that cannot be read.
@@ -81,23 +83,38 @@ impl Catalog {
         Ok(ids)
     }
 
-    /// Every snapshot with its manifest, the newest first.
+    /// Every snapshot with its manifest, the newest first; also those that are not sealed, which are told and kept but not read.
     ///
     /// # Errors
     /// When the store refuses the list.
     pub async fn list(&self) -> Result<Vec<Listed>, ObjectsError> {
         let mut listed = Vec::new();
         for id in self.ids().await? {
-            listed.push(Listed { id, manifest: self.manifest(id).await });
+            listed.push(Listed { id, manifest: self.any_manifest(id).await });
         }
         Ok(listed)
     }
 
-    /// Reads a manifest.
+    /// Reads the manifest of a snapshot that is to be used.
     ///
     /// # Errors
-    /// When it is not there, or not what it should be.
+    /// When it is not there, or not what it should be, or not sealed where that is demanded.
     pub async fn manifest(&self, id: SnapshotId) -> Result<Manifest, SnapshotError> {
+        let manifest = self.any_manifest(id).await?;
+        if manifest.key_id.is_none() && !self.takes_unsealed() {
+            let error = FormatError { place: Place::Manifest, problem: Problem::Unsealed };
+            return Err(SnapshotError::format(&names::manifest(id), error));
+        }
+        Ok(manifest)
+    }
+
+    /// Whether snapshots are read that anybody may have written.
+    #[must_use]
+    pub fn takes_unsealed(&self) -> bool {
+        self.accepts_unsealed || self.keys.sealing().is_none()
+    }
+
+    async fn any_manifest(&self, id: SnapshotId) -> Result<Manifest, SnapshotError> {
         let name = names::manifest(id);
         let bytes = self.objects.read(&name, MAX_MANIFEST_BYTES as u64).await?;
         let manifest =
@@ -138,7 +155,7 @@ impl Catalog {
         bytes: &[u8],
         visit: impl FnMut(Entry<'_>) -> Result<(), FormatError>,
     ) -> Result<u64, SnapshotError> {
-        checked(manifest, number, bytes, |header| read_part(bytes, header, &self.keys, visit))
+        self.checked(manifest, number, bytes, |header| read_part(bytes, header, &self.keys, visit))
     }
 
     /// As [`read`](Self::read), of a part that holds closed periods.
@@ -152,7 +169,37 @@ impl Catalog {
         bytes: &[u8],
         visit: impl FnMut(ClosedPeriod) -> Result<(), FormatError>,
     ) -> Result<u64, SnapshotError> {
-        checked(manifest, number, bytes, |header| read_closed_part(bytes, header, &self.keys, visit))
+        self.checked(manifest, number, bytes, |header| read_closed_part(bytes, header, &self.keys, visit))
+    }
+
+    /// What `read` makes of part `number`, which is the one that the manifest names.
+    fn checked(
+        &self,
+        manifest: &Manifest,
+        number: usize,
+        bytes: &[u8],
+        read: impl FnOnce(&PartHeader) -> Result<u64, FormatError>,
+    ) -> Result<u64, SnapshotError> {
+        let part = &manifest.parts[number];
+        let wrong = |error| SnapshotError::format(&part.name, error);
+        // Only with its key was the manifest's seal looked at: without, it may name parts that anybody made.
+        if let Some(id) = manifest.key_id {
+            self.keys.opening(id, Place::Manifest).map_err(wrong)?;
+        }
+        part.check(bytes).map_err(wrong)?;
+        let header = PartHeader {
+            data_set: manifest.data_set,
+            snapshot: manifest.snapshot(),
+            number: u32::try_from(number).unwrap_or(u32::MAX),
+            holds: part.holds,
+        };
+        let found = read(&header).map_err(wrong)?;
+        if found != part.entries {
+            let (name, holds, told) = (&part.name, part.holds, part.entries);
+            let reason = format!("{name} has {found} {holds}, its manifest says {told}");
+            return Err(SnapshotError::Objects(ObjectsError::Damaged(reason)));
+        }
+        Ok(found)
     }
 
     /// Takes an epoch for a server without a truth: above every one that ever wrote here.
@@ -268,27 +315,5 @@ impl Catalog {
     }
 }
 
-/// What `read` makes of part `number`, which is the one that the manifest names.
-fn checked(
-    manifest: &Manifest,
-    number: usize,
-    bytes: &[u8],
-    read: impl FnOnce(&PartHeader) -> Result<u64, FormatError>,
-) -> Result<u64, SnapshotError> {
-    let part = &manifest.parts[number];
-    let wrong = |error| SnapshotError::format(&part.name, error);
-    part.check(bytes).map_err(wrong)?;
-    let header = PartHeader {
-        data_set: manifest.data_set,
-        snapshot: manifest.snapshot(),
-        number: u32::try_from(number).unwrap_or(u32::MAX),
-        holds: part.holds,
-    };
-    let found = read(&header).map_err(wrong)?;
-    if found != part.entries {
-        let (name, holds, told) = (&part.name, part.holds, part.entries);
-        let reason = format!("{name} has {found} {holds}, its manifest says {told}");
-        return Err(SnapshotError::Objects(ObjectsError::Damaged(reason)));
-    }
-    Ok(found)
-}
+#[cfg(test)]
+mod tests;

@@ -57,6 +57,8 @@ pub enum Problem {
     Seal,
     /// The key that it is sealed with is not there.
     NoKey(KeyId),
+    /// It is not sealed, where that is demanded.
+    Unsealed,
     /// It is of something else.
     Other {
         /// What of it.
@@ -151,6 +153,10 @@ impl fmt::Display for FormatError {
             Problem::NoKey(id) => {
                 write!(formatter, "it is sealed with the key {id}, which is none of the keys given")
             }
+            Problem::Unsealed => formatter.write_str(
+                "it is not encrypted although snapshot-key-file is set, so anybody who can write there may have made it; \
+                 snapshot-accept-unencrypted yes takes it all the same",
+            ),
             Problem::Other { what, found, expected } => {
                 write!(formatter, "its {what} is {found}; expected was {expected}")
             }

@@ -131,7 +131,7 @@ impl SealingKeys {
     }
 
     /// The key of this id, which something is sealed with.
-    pub(super) fn opening(&self, id: KeyId, place: Place) -> Result<&SealingKey, FormatError> {
+    pub(in crate::snapshot) fn opening(&self, id: KeyId, place: Place) -> Result<&SealingKey, FormatError> {
         self.find(id).ok_or(FormatError::new(place, Problem::NoKey(id)))
     }
 }

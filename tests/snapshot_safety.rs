@@ -1,0 +1,103 @@
+//! What snapshots must not do: be believed without a seal.
+
+#[expect(dead_code, reason = "other tests use more of it")]
+#[path = "support/client.rs"]
+mod client;
+#[expect(dead_code, reason = "the program's own tests use more of it")]
+#[path = "support/program.rs"]
+mod program;
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use client::Client;
+use program::{FREE_PORTS, Running, finished, quotad, text};
+use support::Reply;
+
+fn words<'a>(directory: &'a Path, flags: &[&'a str]) -> Vec<&'a str> {
+    let directory = directory.to_str().expect("the path is text");
+    [&FREE_PORTS[..], &["--data-dir", directory], flags].concat()
+}
+
+/// A server that is there once it serves.
+fn start(directory: &Path, flags: &[&str]) -> Running {
+    let mut program = quotad(&words(directory, flags));
+    program.env("AWS_ACCESS_KEY_ID", "id").env("AWS_SECRET_ACCESS_KEY", "secret");
+    let server = Running::from(program);
+    let mut client = Client::of(&server);
+    client.until("GET nothing", |reply| !matches!(reply, Reply::Error(text) if text.starts_with("LOADING")));
+    server
+}
+
+fn stop(server: Running) {
+    server.signal("-TERM");
+    assert_eq!(server.ended().code(), Some(0));
+}
+
+fn snapshot(directory: &Path, flags: &[&str]) -> (Option<i32>, String) {
+    let directory = directory.to_str().expect("the path is text");
+    let output = finished(&[&["snapshot"], flags, &["--data-dir", directory]].concat());
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+}
+
+fn key_file(path: &Path) -> &str {
+    fs::write(path, "ab".repeat(32)).expect("it can be written");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    path.to_str().expect("the path is text")
+}
+
+#[test]
+fn with_a_key_nothing_is_read_that_is_not_encrypted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    let key = ["--snapshot-key-file", key_file(&path)];
+    let accepting = [&key[..], &["--snapshot-accept-unencrypted", "yes"]].concat();
+    let data = folder.path().join("data");
+    let none = ["--truth", "none"];
+    let server = start(&data, &none);
+    Client::of(&server).check("SET a 1", "OK");
+    stop(server);
+
+    let refused = |told: &str| assert!(told.contains("snapshot-accept-unencrypted yes"), "{told}");
+    let output = finished(&words(&data, &[&none[..], &key].concat()));
+    assert_eq!(output.status.code(), Some(1), "an empty start would begin every quota afresh");
+    refused(&text(&output.stderr));
+    let (code, told) = snapshot(&data, &[&["verify"], &key[..]].concat());
+    assert_eq!(code, Some(1));
+    assert!(told.contains(": refused: "), "{told}");
+    refused(&told);
+    let restore = ["restore", "--into", "sqlite"];
+    let (code, told) = snapshot(&data, &[&restore, &key[..]].concat());
+    assert_eq!(code, Some(1));
+    refused(&told);
+    assert!(!data.join("truth.sqlite").exists());
+    let (code, told) = snapshot(&data, &[&["list"], &key[..]].concat());
+    assert_eq!(code, Some(0));
+    assert!(told.contains("not encrypted, so not read"), "{told}");
+
+    // The way to a key: once a server has read what was there, its own snapshots are sealed.
+    let server = start(&data, &[&none[..], &accepting].concat());
+    Client::of(&server).check("GET a", "\"1\"");
+    stop(server);
+    let server = start(&data, &[&none[..], &key].concat());
+    Client::of(&server).check("GET a", "\"1\"");
+    stop(server);
+    let (code, told) = snapshot(&data, &[&restore, &key[..]].concat());
+    assert_eq!(code, Some(0), "{told}");
+}
+
+#[test]
+fn a_truth_is_read_as_a_whole_where_its_snapshot_is_not_encrypted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    let key = ["--snapshot-key-file", key_file(&path)];
+    let server = start(folder.path(), &[]);
+    Client::of(&server).check("SET a 1", "OK");
+    stop(server);
+    let server = start(folder.path(), &key);
+    assert!(server.line_with("a snapshot is passed over").contains("snapshot-accept-unencrypted"));
+    Client::of(&server).check("GET a", "\"1\"");
+    stop(server);
+}
