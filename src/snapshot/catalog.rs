@@ -258,9 +258,10 @@ impl Catalog {
             since_us: claimant.now.as_micros(),
         };
         let text = serde_json::to_vec_pretty(&mark).map_err(SnapshotError::failed)?;
-        let created = self.objects.create(&names::writer(epoch), Bytes::from(text)).await?;
-        if created == Created::Exists && self.read_mark(epoch).await?.start != mark.start {
-            return Err(self.fenced(epoch).await);
+        match self.objects.create(&names::writer(epoch), Bytes::from(text)).await? {
+            Created::New => self.probe(epoch, &mark).await?,
+            Created::Exists if self.read_mark(epoch).await?.start == mark.start => {}
+            Created::Exists => return Err(self.fenced(epoch).await),
         }
         // Those before count no more; what cannot be deleted now goes with the next start.
         let before: Vec<_> = self.marked_epochs().await?.into_iter().filter(|&found| found < epoch).collect();
@@ -269,6 +270,27 @@ impl Catalog {
             tracing::debug!("marks of earlier starts stay for now: {error}");
         }
         Ok(())
+    }
+
+    /// Asks the store for what it must refuse: to create a mark that is there. Some do not know conditional writes, and do not say so.
+    async fn probe(&self, epoch: u64, mark: &Mark) -> Result<(), SnapshotError> {
+        // Of another start, or it would be taken for ours whose answer was lost.
+        let other = Mark { start: format!("a probe of {}", mark.start), ..mark.clone() };
+        let text = serde_json::to_vec_pretty(&other).map_err(SnapshotError::failed)?;
+        let name = names::writer(epoch);
+        if self.objects.create(&name, Bytes::from(text)).await? == Created::Exists {
+            return Ok(());
+        }
+        // It has replaced the mark, which nobody needs: nothing is written here.
+        if let Err(error) = self.objects.delete(&[name]).await {
+            tracing::debug!("a mark stays: {error}");
+        }
+        Err(ObjectsError::Unsupported(format!(
+            "{} overwrites an object that is only to be created: it ignores conditional writes (If-None-Match: *), without which two \
+             servers could overwrite each other's snapshots: use a newer version of it, another store, or a folder (snapshots file:///path)",
+            self.objects.describe()
+        ))
+        .into())
     }
 
     async fn marked_epochs(&self) -> Result<Vec<u64>, ObjectsError> {

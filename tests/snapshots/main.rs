@@ -8,6 +8,7 @@ mod moto;
 #[path = "../support/s3_server.rs"]
 mod s3_server;
 
+mod conditions;
 mod contract;
 mod faults;
 mod refusals;
