@@ -354,7 +354,12 @@ async fn delete(config: &Config, catalog: &Catalog, dry_run: bool) -> Result<Fou
     for id in &pruned.snapshots {
         writeln!(text, "{done} {id}").expect("a string takes all that is written");
     }
-    writeln!(text, "{done} {} snapshots and {} parts without one", pruned.snapshots.len(), pruned.orphans)
+    let leftovers = match pruned.leftovers {
+        0 => String::new(),
+        found => format!(", and {found} files and folders that were left over"),
+    };
+    let (snapshots, orphans) = (pruned.snapshots.len(), pruned.orphans);
+    writeln!(text, "{done} {snapshots} snapshots and {orphans} parts without one{leftovers}")
         .expect("a string takes all that is written");
     Ok(good(text))
 }

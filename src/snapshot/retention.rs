@@ -37,6 +37,8 @@ pub struct Pruned {
     pub snapshots: Vec<SnapshotId>,
     /// Parts without a manifest.
     pub orphans: u64,
+    /// Files and folders that writes and deletions which were cut short have left in a local folder.
+    pub leftovers: u64,
 }
 
 impl Retention {
@@ -75,7 +77,7 @@ fn month_of(time: Timestamp) -> u64 {
     u64::try_from(months).unwrap_or(0)
 }
 
-/// Deletes what `retention` does not keep, and parts that have had no manifest for a day; with `dry_run` only tells what it would delete.
+/// Deletes what `retention` does not keep, parts that have had no manifest for a day, and what was left over a day ago; with `dry_run` only tells what it would delete.
 ///
 /// Only objects of ours are touched: those with our names, of this data set.
 ///
@@ -91,7 +93,7 @@ pub async fn prune(
     let kept: Vec<Kept> = listed.iter().map(kept_of).collect();
     let superfluous = retention.superfluous(&kept, now);
     let known: BTreeSet<SnapshotId> = kept.iter().map(|kept| kept.id).collect();
-    let mut pruned = Pruned { snapshots: superfluous, orphans: 0 };
+    let mut pruned = Pruned { snapshots: superfluous, orphans: 0, leftovers: 0 };
     if !dry_run {
         // First what makes them snapshots: whoever lists them then finds none with parts missing.
         let manifests: Vec<_> = pruned.snapshots.iter().map(|&id| names::manifest(id)).collect();
@@ -109,6 +111,10 @@ pub async fn prune(
     pruned.orphans = u64::try_from(orphans.len()).unwrap_or(u64::MAX);
     if !dry_run {
         catalog.objects.delete(&orphans).await?;
+    }
+    for folder in [names::MANIFESTS, names::PARTS, names::WRITERS] {
+        let before = Timestamp::from_micros(oldest);
+        pruned.leftovers += catalog.objects.clean_up(folder, before, dry_run).await?;
     }
     Ok(pruned)
 }

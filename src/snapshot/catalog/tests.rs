@@ -7,6 +7,7 @@ use crate::engine::Expiry;
 use crate::engine::value::Content;
 use crate::snapshot::format::{Extent, Holds, PartWriter, SealingKey, TruthKind};
 use crate::snapshot::objects::{ObjectsPlace, ObjectsSettings};
+use crate::snapshot::retention::{Retention, prune};
 
 /// 2026-11-15T12:00:00Z.
 const NOON: Timestamp = Timestamp::from_millis(1_794_744_000_000);
@@ -91,4 +92,29 @@ async fn with_a_key_only_what_it_has_sealed_is_read() {
     check(&[], &[3], &[1], "none of the keys given").await;
     check(&[3], &[3], &[1], "none of the keys given").await;
     check(&[], &[3], &[], "none of the keys given").await;
+}
+
+#[tokio::test]
+async fn pruning_keeps_what_is_not_read_and_cleans_up_what_was_cut_short() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = catalog(ObjectsPlace::Folder(folder.path().to_owned()), &[1]);
+    write(&catalog, &[], &[]).await;
+    let parts = folder.path().join("parts");
+    std::fs::create_dir_all(parts.join("20260101T000000Z-1-1")).unwrap();
+    std::fs::write(parts.join("20261115T120000Z-1-7").join("000001.part#1"), "half").unwrap();
+    let kept = Retention { newest: 1, days: 0, months: 0 };
+    let now = |days: u64| {
+        let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap() + days * 86_400_000)
+    };
+    let pruned = prune(&catalog, &kept, now(0), false).await.unwrap();
+    assert_eq!((pruned.snapshots.len(), pruned.leftovers), (0, 0), "it may be written at this moment");
+    let pruned = prune(&catalog, &kept, now(2), true).await.unwrap();
+    assert_eq!(pruned.leftovers, 2);
+    let pruned = prune(&catalog, &kept, now(2), false).await.unwrap();
+    assert_eq!((pruned.snapshots.len(), pruned.leftovers), (0, 2));
+    assert_eq!(std::fs::read_dir(&parts).unwrap().count(), 1);
+    // What is deleted leaves no folder either.
+    catalog.discard(SnapshotId::new(NOON, 1, 7)).await.unwrap();
+    assert!(!parts.exists());
 }

@@ -10,6 +10,7 @@ mod create;
 mod credentials;
 mod error;
 mod failure;
+mod leftovers;
 mod name;
 mod operations;
 mod settings;

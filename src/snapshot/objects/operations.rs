@@ -1,6 +1,7 @@
 //! The operations on objects.
 
 use std::fmt;
+use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
 use super::failure::{Failure, Meaning};
 use super::name::{is_folder, is_name, shown};
 use super::tries::Tries;
-use super::{ObjectsError, ObjectsSettings, create, stores};
+use super::{ObjectsError, ObjectsSettings, create, leftovers, stores};
 use crate::clock::Timestamp;
 
 /// The largest object that is written: a part of a snapshot, which has some MiB unless it is of one value of 512 MiB under a key as long.
@@ -31,6 +32,7 @@ const LIST_REQUESTS: u32 = 4;
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
+    folder: Option<Arc<FilePath>>,
     /// The address for people.
     address: Arc<str>,
     tries: Tries,
@@ -66,6 +68,7 @@ impl Objects {
         Ok(Self {
             store: opened.store,
             prefix: opened.prefix,
+            folder: opened.folder.map(Arc::from),
             address: opened.address.into(),
             tries: Tries { within: settings.request_timeout },
         })
@@ -145,6 +148,29 @@ impl Objects {
             deleted.map_err(|failure| self.told("cannot be deleted", name, &failure))
         });
         futures_util::stream::iter(deletions).buffer_unordered(MOST_DELETIONS).try_collect().await
+    }
+
+    /// Deletes, or with `dry_run` only counts, what writes and deletions that were cut short before `before` have left below a folder and no
+    /// list shows. Answers how many files and folders.
+    ///
+    /// # Errors
+    /// What the system says of the folder.
+    pub async fn clean_up(
+        &self,
+        folder: &str,
+        before: Timestamp,
+        dry_run: bool,
+    ) -> Result<u64, ObjectsError> {
+        let Some(root) = &self.folder else { return Ok(0) };
+        if !is_folder(folder) {
+            return Err(self.misnamed(folder));
+        }
+        let below = root.join(folder);
+        let cleaned = tokio::task::spawn_blocking(move || leftovers::clean_up(&below, before, dry_run)).await;
+        let cleaned = cleaned.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        cleaned.map_err(|error| {
+            self.told("cannot be cleaned up", folder, &Failure::new(Meaning::Denied, error.to_string()))
+        })
     }
 
     fn path(&self, name: &str) -> Result<Path, ObjectsError> {

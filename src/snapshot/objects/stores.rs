@@ -28,6 +28,8 @@ const ENCRYPTION_KEY: &str = "aws_server_side_encryption";
 pub(super) struct Opened {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) prefix: Path,
+    /// The folder, if it is one.
+    pub(super) folder: Option<PathBuf>,
     /// For people.
     pub(super) address: String,
 }
@@ -41,6 +43,7 @@ pub(super) fn open(settings: &ObjectsSettings) -> Result<Opened, ObjectsError> {
         ObjectsPlace::Memory => Ok(Opened {
             store: Arc::new(InMemory::new()),
             prefix: Path::default(),
+            folder: None,
             address: "memory".to_owned(),
         }),
         ObjectsPlace::Folder(folder) => open_folder(folder),
@@ -53,7 +56,9 @@ fn open_folder(folder: &FilePath) -> Result<Opened, ObjectsError> {
     let denied = |error: String| ObjectsError::Denied(format!("{address} cannot be used: {error}"));
     make_folder(folder).map_err(|error| denied(error.to_string()))?;
     let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| denied(error.to_string()))?;
-    Ok(Opened { store: Arc::new(store.with_fsync(true)), prefix: Path::default(), address })
+    let store = store.with_fsync(true).with_automatic_cleanup(true);
+    let folder = Some(folder.to_owned());
+    Ok(Opened { store: Arc::new(store), prefix: Path::default(), folder, address })
 }
 
 /// Makes a folder and those above it, durably: what is written into it is worth no more than its name.
@@ -77,7 +82,7 @@ fn open_bucket(bucket: &S3Settings, settings: &ObjectsSettings) -> Result<Opened
     let credentials = Arc::new(Marked(Arc::clone(plain.credentials())));
     let store: AmazonS3 = builder.with_credentials(credentials).build().map_err(|error| wrong(&error))?;
     let prefix = Path::parse(&bucket.prefix).map_err(|error| wrong(&error))?;
-    Ok(Opened { store: Arc::new(store), prefix, address })
+    Ok(Opened { store: Arc::new(store), prefix, folder: None, address })
 }
 
 /// The crate's HTTP client takes the process's cryptography, which is ring as everywhere here.
