@@ -1,16 +1,21 @@
-//! What snapshots must not do: be believed without a seal.
+//! What snapshots must not do: be believed without a seal, or make anybody wait for ever for a store that does not answer.
 
 #[expect(dead_code, reason = "other tests use more of it")]
 #[path = "support/client.rs"]
 mod client;
+#[path = "support/postgres.rs"]
+mod postgres;
 #[expect(dead_code, reason = "the program's own tests use more of it")]
 #[path = "support/program.rs"]
 mod program;
 mod support;
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+use quotad::clock::Stopwatch;
 
 use client::Client;
 use program::{FREE_PORTS, Running, finished, quotad, text};
@@ -100,4 +105,53 @@ fn a_truth_is_read_as_a_whole_where_its_snapshot_is_not_encrypted() {
     assert!(server.line_with("a snapshot is passed over").contains("snapshot-accept-unencrypted"));
     Client::of(&server).check("GET a", "\"1\"");
     stop(server);
+}
+
+#[test]
+fn who_asks_for_a_snapshot_is_told_that_the_store_does_not_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let server = start(folder.path(), &["--snapshots", "s3://bucket", "--snapshot-endpoint", &endpoint]);
+    let mut client = Client::of(&server);
+    client.check("SET a 1", "OK");
+    for call in ["SAVE", "QUOTA.SNAPSHOT", "BGSAVE"] {
+        let reply = client.until(call, |reply| matches!(reply, Reply::Error(_)));
+        let Reply::Error(told) = &reply else { panic!("{reply:?}") };
+        assert!(told.contains("their store has not answered at the start: "), "{call}: {told}");
+        assert!(told.contains(&endpoint), "{call}: {told}");
+    }
+    client.check("GET a", "\"1\"");
+    server.signal("-TERM");
+    assert_eq!(server.ended().code(), Some(0));
+}
+
+#[test]
+fn the_end_takes_one_shutdown_timeout_where_neither_store_nor_truth_answers() {
+    const TIMEOUT_SECS: u64 = 4;
+    let folder = tempfile::tempdir().unwrap();
+    // It takes connections, and never says anything.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let postgres = postgres::Server::start(false);
+    let url = postgres.url();
+    let timeout = TIMEOUT_SECS.to_string();
+    let flags = [
+        ["--truth", &url],
+        ["--snapshots", "s3://bucket"],
+        ["--snapshot-endpoint", &endpoint],
+        ["--shutdown-timeout", &timeout],
+    ];
+    let server = start(folder.path(), &flags.concat());
+    let mut client = Client::of(&server);
+    client.check("SET a 1", "OK");
+    client.check("WAIT 1 30000", "(integer) 1");
+    drop(postgres);
+    client.check("SET a 2", "OK");
+    let ending = Stopwatch::start();
+    server.signal("-TERM");
+    server.ended();
+    let took = ending.micros() / 1_000;
+    assert!(took < TIMEOUT_SECS * 1_500, "it took {took} ms");
 }

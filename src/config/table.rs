@@ -398,7 +398,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Seconds { field: |config| &mut config.shutdown_timeout_secs, most: DAY_SECS },
         default: &["10"],
         change: Change::Live,
-        help: "Seconds that an orderly end waits for connections to take their last replies.",
+        help: "Seconds that an orderly end waits for connections to take their last replies, and then for the last snapshot and the truth together.",
     },
 ];
 

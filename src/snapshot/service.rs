@@ -58,9 +58,16 @@ pub struct Snapshots {
     /// What is known of them.
     pub stats: Arc<SnapshotStats>,
     requests: mpsc::Sender<Request>,
-    stopping: watch::Sender<Option<Duration>>,
+    stopping: watch::Sender<Option<Patience>>,
     failed: watch::Sender<Option<Arc<str>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// How long the end may take, from when it began.
+#[derive(Clone, Copy)]
+struct Patience {
+    began: Stopwatch,
+    most: Duration,
 }
 
 /// Someone wants a snapshot of everything that was changed before now.
@@ -93,8 +100,11 @@ impl Snapshots {
     /// Asks for a snapshot, and does not wait for it.
     ///
     /// # Errors
-    /// When too many wait.
+    /// When too many wait, or the store has not answered since the start.
     pub fn ask(&self) -> Result<(), String> {
+        if let Some(reason) = self.stats.waits_for_store() {
+            return Err(not_begun(&reason));
+        }
         self.requests.try_send(Request(None)).map_err(|_| "too many snapshots are asked for".to_owned())
     }
 
@@ -104,12 +114,21 @@ impl Snapshots {
     /// Why there is none.
     pub fn write(&self) -> impl Future<Output = Result<Manifest, String>> + use<> {
         let (answer, answered) = oneshot::channel();
-        let sent = self.requests.try_send(Request(Some(answer)));
+        // Who is told that there is none yet wants none later either.
+        let sent = match self.stats.waits_for_store() {
+            Some(reason) => Err(not_begun(&reason)),
+            None => self
+                .requests
+                .try_send(Request(Some(answer)))
+                .map_err(|_| "too many snapshots are asked for, or the server is ending".to_owned()),
+        };
+        let stats = Arc::clone(&self.stats);
         async move {
-            if sent.is_err() {
-                return Err("too many snapshots are asked for, or the server is ending".to_owned());
+            sent?;
+            tokio::select! {
+                reason = stats.waiting_for_store() => Err(not_begun(&reason)),
+                answer = answered => answer.unwrap_or_else(|_| Err("the server is ending".to_owned())),
             }
-            answered.await.unwrap_or_else(|_| Err("the server is ending".to_owned()))
         }
     }
 
@@ -125,13 +144,24 @@ impl Snapshots {
 
     /// Writes a last snapshot, for at most `patience`, and ends. Nothing is changed any more.
     pub async fn stop(&self, patience: Duration) {
-        self.stopping.send_replace(Some(patience));
+        self.stopping.send_replace(Some(Patience { began: Stopwatch::start(), most: patience }));
         let thread = self.thread.lock().take();
         if let Some(thread) = thread {
             // It ends by itself within its patience.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
     }
+}
+
+impl Request {
+    /// Whether whoever asked does not wait any more.
+    fn is_given_up(&self) -> bool {
+        self.0.as_ref().is_some_and(oneshot::Sender::is_closed)
+    }
+}
+
+fn not_begun(reason: &str) -> String {
+    format!("no snapshot can be written yet, since their store has not answered at the start: {reason}")
 }
 
 /// The service's own thread.
@@ -181,9 +211,12 @@ impl Service {
         runtime.shutdown_background();
     }
 
-    /// How long the end may take.
+    /// How much longer the end may take.
     fn patience(&self) -> Duration {
-        self.snapshots.stopping.borrow().unwrap_or_default()
+        let patience = *self.snapshots.stopping.borrow();
+        patience.map_or(Duration::ZERO, |Patience { began, most }| {
+            most.saturating_sub(Duration::from_micros(began.micros()))
+        })
     }
 
     fn fail(&self, reason: &str) {
@@ -197,6 +230,9 @@ impl Service {
                 request = self.waiting.recv() => request,
                 () = running.until_due() => None,
             };
+            if request.as_ref().is_some_and(Request::is_given_up) {
+                continue;
+            }
             let is_asked = request.is_some();
             let mut requests: Vec<_> = request.into_iter().collect();
             // Those who wait since the last one began want what was changed before they asked: this one has it.
@@ -403,10 +439,13 @@ async fn patiently<T>(
     let mut pause = FIRST_PAUSE;
     loop {
         match ask().await {
-            Ok(answer) => return Ok(answer),
+            Ok(answer) => {
+                stats.wait_for_store(None);
+                return Ok(answer);
+            }
             Err(error) if error.is_temporary() => {
                 tracing::warn!("waiting for the store of snapshots: {error}");
-                stats.note_trouble(error.to_string());
+                stats.wait_for_store(Some(error.to_string()));
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::format::{Extent, Manifest, SnapshotId};
 use crate::clock::Timestamp;
@@ -25,6 +26,8 @@ pub struct SnapshotStats {
     load_micros: AtomicU64,
     last: Mutex<Option<LastSnapshot>>,
     trouble: ArcSwapOption<String>,
+    /// Why snapshots have not begun yet, where the store is waited for.
+    waits_for: watch::Sender<Option<Arc<str>>>,
 }
 
 /// The last snapshot that was written, or found at the start.
@@ -135,6 +138,29 @@ impl SnapshotStats {
 
     pub(super) fn note_trouble(&self, reason: String) {
         self.trouble.store(Some(Arc::new(reason)));
+    }
+
+    /// Notes that the store is waited for before there can be snapshots, and why; `None`: it has answered.
+    pub(super) fn wait_for_store(&self, reason: Option<String>) {
+        if let Some(reason) = &reason {
+            self.note_trouble(reason.clone());
+        }
+        self.waits_for.send_replace(reason.map(Arc::from));
+    }
+
+    /// Why there can be no snapshots yet, from now on or a later time; for ever, where that never is.
+    pub(super) async fn waiting_for_store(&self) -> Arc<str> {
+        let mut waits_for = self.waits_for.subscribe();
+        match waits_for.wait_for(Option::is_some).await.map(|reason| reason.clone()) {
+            Ok(Some(reason)) => reason,
+            // The sender is in `self`, so it outlives the wait.
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// As [`waiting_for_store`](Self::waiting_for_store), now.
+    pub(super) fn waits_for_store(&self) -> Option<Arc<str>> {
+        self.waits_for.borrow().clone()
     }
 
     pub(super) fn note_deleted(&self, snapshots: usize) {
