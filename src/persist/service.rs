@@ -6,7 +6,6 @@ mod helpers;
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -21,6 +20,7 @@ use super::directory::DataDirectory;
 use super::fetcher::{FetchDoor, FetchError, FetchRequests};
 use super::flush_stats::FlushStats;
 use super::flusher::{FlushParts, Flusher};
+use super::janitor::PruneLimit;
 use super::moment::{Moment, Moments};
 use super::outbox::Outbox;
 use super::pending::Pending;
@@ -32,7 +32,7 @@ use super::start::{StartParts, StartRefused, Started, start};
 use super::store::{DataSetId, OwnerId, Store};
 use super::told_epochs::ToldEpochs;
 use super::verify::VerifyReport;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::engine::{Engine, Gate, MissingKey};
 use crate::metrics::Seldom;
 use helpers::{fill_ephemeral, spawn_helpers};
@@ -94,7 +94,7 @@ pub struct Truth {
     store: OnceLock<Arc<dyn Store>>,
     data_set: OnceLock<DataSetId>,
     /// Up to which batch keys that are gone may be forgotten.
-    prune_limit: Arc<AtomicU64>,
+    prune_limit: Arc<PruneLimit>,
     door: FetchDoor,
     checks: mpsc::Sender<Check>,
     outbox: OnceLock<Option<Arc<Mutex<Outbox>>>>,
@@ -148,7 +148,7 @@ impl Truth {
             moments: Arc::default(),
             store: OnceLock::new(),
             data_set: OnceLock::new(),
-            prune_limit: Arc::new(AtomicU64::new(u64::MAX)),
+            prune_limit: Arc::default(),
             door,
             checks,
             outbox: OnceLock::new(),
@@ -200,9 +200,10 @@ impl Truth {
         self.data_set.get().copied()
     }
 
-    /// Lets rows of keys that are gone be forgotten only up to this batch: a start from a snapshot needs those behind it.
-    pub fn limit_pruning(&self, up_to: u64) {
-        self.prune_limit.store(up_to, Ordering::Relaxed);
+    /// Lets rows of keys that are gone be forgotten only up to this batch, for a week from its cut: a start from a snapshot of it needs those
+    /// behind it.
+    pub fn limit_pruning(&self, up_to: u64, cut_at: Timestamp) {
+        self.prune_limit.set(up_to, cut_at);
     }
 
     /// Asks for a cut at once.

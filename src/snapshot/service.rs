@@ -376,7 +376,7 @@ impl Running {
             let Ok(manifest) = self.writer.catalog.manifest(id).await else { continue };
             stats.note_last(&manifest);
             if manifest.confirmed && manifest.complete {
-                self.limit_pruning(manifest.seq);
+                self.limit_pruning(&manifest);
                 return;
             }
         }
@@ -385,13 +385,13 @@ impl Running {
     fn note_written(&self, manifest: &Manifest) {
         if manifest.confirmed && manifest.complete {
             *self.last_seq.lock() = Some(manifest.seq);
-            self.limit_pruning(manifest.seq);
+            self.limit_pruning(manifest);
         }
     }
 
-    fn limit_pruning(&self, seq: u64) {
+    fn limit_pruning(&self, manifest: &Manifest) {
         if let Some(truth) = self.writer.source.truth() {
-            truth.limit_pruning(seq);
+            truth.limit_pruning(manifest.seq, manifest.cut_at);
         }
     }
 
