@@ -1,0 +1,93 @@
+//! Where a server of a drill keeps its data, and the tools that look at what it left.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::client::Client;
+use crate::program::{FREE_PORTS, Running, quotad, text};
+use crate::support::Reply;
+
+/// A data directory with the flags that its server and the tools are run with.
+pub struct Site {
+    directory: PathBuf,
+    flags: Vec<String>,
+}
+
+impl Site {
+    /// One with these flags.
+    pub fn new(directory: impl Into<PathBuf>, flags: &[&str]) -> Self {
+        Self { directory: directory.into(), flags: flags.iter().map(|&flag| flag.to_owned()).collect() }
+    }
+
+    /// The same data directory with further flags.
+    pub fn with(&self, flags: &[&str]) -> Self {
+        let mut site = Self { directory: self.directory.clone(), flags: self.flags.clone() };
+        site.flags.extend(flags.iter().map(|&flag| flag.to_owned()));
+        site
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = quotad(words);
+        command.arg("--data-dir").arg(&self.directory).args(&self.flags);
+        command
+    }
+
+    /// A server that serves.
+    pub fn start(&self) -> Running {
+        let server = Running::from(self.command(&FREE_PORTS));
+        let mut client = Client::of(&server);
+        client.until(
+            "GET nothing",
+            |reply| !matches!(reply, Reply::Error(text) if text.starts_with("LOADING")),
+        );
+        server
+    }
+
+    /// Why a server ends by itself.
+    pub fn refused(&self) -> String {
+        let output = self.command(&FREE_PORTS).output().expect("the program starts");
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+        text(&output.stderr)
+    }
+
+    /// `quotad snapshot` with these words; its exit code and what it printed.
+    pub fn snapshot(&self, words: &[&str]) -> (Option<i32>, String) {
+        let output = self.command(&[&["snapshot"], words].concat()).output().expect("the program starts");
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    }
+
+    /// The snapshots that are listed, the newest first.
+    pub fn ids(&self) -> Vec<String> {
+        let (code, listed) = self.snapshot(&["list"]);
+        assert_eq!(code, Some(0), "{listed}");
+        listed.lines().skip(1).filter_map(|line| line.split(' ').next()).map(ToOwned::to_owned).collect()
+    }
+}
+
+/// Ends a server in good order.
+pub fn stop(server: Running) {
+    server.signal("-TERM");
+    assert_eq!(server.ended().code(), Some(0));
+}
+
+/// Ends a server as a crash does.
+pub fn kill(server: Running) {
+    server.signal("-KILL");
+    assert_eq!(server.ended().code(), None);
+}
+
+/// All files below a folder whose names end so.
+pub fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("the folder can be read") {
+        let path = entry.expect("the folder can be read").path();
+        if path.is_dir() {
+            found.extend(files(&path, end));
+        } else if path.to_string_lossy().ends_with(end) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
