@@ -3,14 +3,21 @@
 #[expect(dead_code, reason = "other tests use more of it")]
 #[path = "../support/client.rs"]
 mod client;
+#[expect(dead_code, reason = "the tests of objects use more of it")]
+#[path = "../support/http_proxy.rs"]
+mod http_proxy;
 #[expect(dead_code, reason = "the program's own tests use more of it")]
 #[path = "../support/program.rs"]
 mod program;
+#[path = "../support/s3_server.rs"]
+mod s3_server;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bucket;
 mod damage;
 mod folder;
+mod kills;
 mod servers;
 mod site;
 mod state;

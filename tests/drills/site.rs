@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::client::Client;
 use crate::program::{FREE_PORTS, Running, quotad, text};
+use crate::s3_server::{KEY_ID, SECRET};
 use crate::support::Reply;
 
 /// A data directory with the flags that its server and the tools are run with.
@@ -30,12 +31,18 @@ impl Site {
     fn command(&self, words: &[&str]) -> Command {
         let mut command = quotad(words);
         command.arg("--data-dir").arg(&self.directory).args(&self.flags);
+        command.env("AWS_ACCESS_KEY_ID", KEY_ID).env("AWS_SECRET_ACCESS_KEY", SECRET);
         command
+    }
+
+    /// A server that listens, and may not serve yet.
+    pub fn begin(&self) -> Running {
+        Running::from(self.command(&FREE_PORTS))
     }
 
     /// A server that serves.
     pub fn start(&self) -> Running {
-        let server = Running::from(self.command(&FREE_PORTS));
+        let server = self.begin();
         let mut client = Client::of(&server);
         client.until(
             "GET nothing",

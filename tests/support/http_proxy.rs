@@ -9,6 +9,9 @@ use std::time::Duration;
 /// How long a side may say nothing before its connection ends.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// How long it may take until a request comes that is to be held.
+const HELD_PATIENCE: Duration = Duration::from_secs(60);
+
 /// The most bytes of a request's head.
 const MOST_HEAD_BYTES: usize = 65_536;
 
@@ -29,6 +32,10 @@ pub enum Fault {
     Delay(Duration),
     /// It is answered as the same request was answered first.
     Stale,
+    /// It does not come to the store, and its connection ends when the script is reset.
+    Hold,
+    /// The store does what it asks for, and its connection ends without an answer when the script is reset.
+    HoldAnswer,
 }
 
 /// A rule of the script.
@@ -48,7 +55,8 @@ pub struct HttpProxy {
 struct Shared {
     upstream: u16,
     state: Mutex<State>,
-    ended: Condvar,
+    /// Told when the script is reset, a request is held, or all is over.
+    changed: Condvar,
 }
 
 #[derive(Default)]
@@ -58,6 +66,10 @@ struct State {
     requests: Vec<String>,
     /// The first answer to each GET.
     answers: HashMap<String, Vec<u8>>,
+    /// Requests that were held under this script.
+    held: usize,
+    /// How often the script was reset.
+    resets: u64,
     is_over: bool,
 }
 
@@ -66,7 +78,7 @@ impl HttpProxy {
     pub fn start(upstream: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let port = listener.local_addr().expect("it is bound").port();
-        let shared = Arc::new(Shared { upstream, state: Mutex::default(), ended: Condvar::new() });
+        let shared = Arc::new(Shared { upstream, state: Mutex::default(), changed: Condvar::new() });
         let accepting = Arc::clone(&shared);
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -90,10 +102,20 @@ impl HttpProxy {
         self.shared.lock().rules.push(Rule { method, part: part.to_owned(), times, fault });
     }
 
-    /// Forgets the script and the requests; answers the requests that came, `METHOD target` each.
+    /// Waits until a request is held.
+    pub fn until_held(&self) {
+        let state = self.shared.lock();
+        let waited = self.shared.changed.wait_timeout_while(state, HELD_PATIENCE, |state| state.held == 0);
+        assert!(waited.is_ok_and(|(state, _)| state.held > 0), "no request came that is to be held");
+    }
+
+    /// Forgets the script and the requests, and ends what is held; answers the requests that came, `METHOD target` each.
     pub fn reset(&self) -> Vec<String> {
         let mut state = self.shared.lock();
         state.rules.clear();
+        state.held = 0;
+        state.resets += 1;
+        self.shared.changed.notify_all();
         std::mem::take(&mut state.requests)
     }
 }
@@ -101,7 +123,7 @@ impl HttpProxy {
 impl Drop for HttpProxy {
     fn drop(&mut self) {
         self.shared.lock().is_over = true;
-        self.shared.ended.notify_all();
+        self.shared.changed.notify_all();
         // The thread that accepts sees the end when somebody comes.
         drop(TcpStream::connect(("127.0.0.1", self.port)));
     }
@@ -113,20 +135,33 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a request, and takes what the script has for it.
-    fn fault_of(&self, request: &Request) -> Option<Fault> {
+    /// Notes a request, and takes what the script has for it; answers how often the script was reset, too.
+    fn fault_of(&self, request: &Request) -> (Option<Fault>, u64) {
         let mut state = self.lock();
         state.requests.push(request.name());
         let fits = |rule: &&mut Rule| {
             rule.times > 0 && rule.method == request.method && request.target.contains(&rule.part)
         };
-        let rule = state.rules.iter_mut().find(fits)?;
-        rule.times -= 1;
-        Some(rule.fault)
+        let fault = state.rules.iter_mut().find(fits).map(|rule| {
+            rule.times -= 1;
+            rule.fault
+        });
+        (fault, state.resets)
+    }
+
+    /// Waits until the script, which was reset so often, is reset.
+    fn hold(&self, resets: u64) {
+        let mut state = self.lock();
+        if state.resets == resets {
+            state.held += 1;
+            self.changed.notify_all();
+        }
+        let waited = self.changed.wait_while(state, |state| state.resets == resets && !state.is_over);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     fn wait(&self, pause: Duration) {
-        let waited = self.ended.wait_timeout_while(self.lock(), pause, |state| !state.is_over);
+        let waited = self.changed.wait_timeout_while(self.lock(), pause, |state| !state.is_over);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -209,7 +244,7 @@ fn serve(client: &TcpStream, shared: &Shared) {
 }
 
 fn answer(mut client: &TcpStream, shared: &Shared, request: &Request) -> std::io::Result<()> {
-    let fault = shared.fault_of(request);
+    let (fault, resets) = shared.fault_of(request);
     match fault {
         Some(Fault::Answer(status, code, message)) => {
             request.pass_body(client, &mut std::io::sink(), usize::MAX)?;
@@ -220,6 +255,10 @@ fn answer(mut client: &TcpStream, shared: &Shared, request: &Request) -> std::io
             return client.write_all(&answer.expect("the same was asked before"));
         }
         Some(Fault::Delay(pause)) => shared.wait(pause),
+        Some(Fault::Hold) => {
+            shared.hold(resets);
+            return Ok(());
+        }
         _ => {}
     }
     let mut store = TcpStream::connect(("127.0.0.1", shared.upstream))?;
@@ -236,6 +275,10 @@ fn answer(mut client: &TcpStream, shared: &Shared, request: &Request) -> std::io
     }
     match fault {
         Some(Fault::LoseAnswer) => Ok(()),
+        Some(Fault::HoldAnswer) => {
+            shared.hold(resets);
+            Ok(())
+        }
         Some(Fault::CutDownload) => client.write_all(&answer[..answer.len() / 2]),
         Some(Fault::AnswerBehind(status, code)) => client.write_all(&made_answer(status, code, "")),
         _ => client.write_all(&answer),
