@@ -18,6 +18,7 @@ mod bucket;
 mod damage;
 mod folder;
 mod kills;
+mod network;
 mod servers;
 mod site;
 mod state;
