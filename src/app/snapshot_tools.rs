@@ -166,7 +166,7 @@ async fn check(catalog: &Catalog, id: Option<&str>, all: bool) -> Result<Found, 
             ),
             Err(error) => {
                 found.is_good = false;
-                let verdict = if is_unsealed(&error) { "refused" } else { "damaged" };
+                let verdict = verdict_on(&error);
                 writeln!(found.text, "{id}: {verdict}: {error}")
             }
         }
