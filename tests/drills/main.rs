@@ -19,6 +19,7 @@ mod damage;
 mod folder;
 mod kills;
 mod network;
+mod reading;
 mod servers;
 mod site;
 mod state;
