@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::client::Client;
-use crate::site::{Site, files, kill, stop};
+use crate::site::{Site, files, kill, logged, stop};
 use crate::state::{check, fill};
 
 #[test]
@@ -25,7 +25,7 @@ fn a_damaged_part_is_named_and_the_truth_is_read_instead() {
     assert_eq!(code, Some(1), "a damaged snapshot leaves the truth as it is: {told}");
 
     let server = site.start();
-    assert!(server.line_with("the snapshot cannot be loaded").contains("000000.part"));
+    assert!(logged(&server, "the snapshot cannot be loaded").contains("000000.part"));
     check(&mut Client::of(&server), "97");
     stop(server);
 }

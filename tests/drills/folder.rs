@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::client::Client;
 use crate::program::text;
-use crate::site::{Site, files, kill, stop};
+use crate::site::{Site, files, kill, logged, stop};
 use crate::state::{check, fill};
 use crate::support::Reply;
 
@@ -55,7 +55,7 @@ fn a_start_loads_a_snapshot_and_the_truth_wins() {
         "INFO persistence",
         |reply| matches!(reply, Reply::Bulk(info) if text(info).contains("async_loading:0")),
     );
-    let line = server.line_with("the truth's keys are in memory");
+    let line = logged(&server, "the truth's keys are in memory");
     assert!(line.contains("-1-"), "it was loaded from a snapshot: {line}");
     client.check("MGET changed deleted new", "1) \"2\"\n2) (nil)\n3) \"1\"");
     check(&mut client, "97");

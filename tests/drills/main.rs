@@ -16,6 +16,7 @@ mod support;
 
 mod bucket;
 mod damage;
+mod flips;
 mod folder;
 mod kills;
 mod network;

@@ -3,7 +3,7 @@
 use crate::bucket::Bucket;
 use crate::client::Client;
 use crate::http_proxy::Fault;
-use crate::site::{Site, kill, stop};
+use crate::site::{Site, kill, logged, stop};
 use crate::state::{fill, peek};
 use crate::support::Reply;
 
@@ -49,7 +49,7 @@ fn without_a_truth_a_start_waits_for_the_store() {
         killed(&site);
         bucket.network.script(method, part, ALWAYS, fault);
         let server = site.begin();
-        let line = server.line_with("waiting for the store of snapshots");
+        let line = logged(&server, "waiting for the store of snapshots");
         assert!(line.contains(told), "{line} with {method} {part}");
         let mut client = Client::of(&server);
         client.check("PING", "PONG");
@@ -83,8 +83,8 @@ fn in_front_of_a_truth_a_start_does_not_wait_for_the_store() {
         let server = site.start();
         let mut client = Client::of(&server);
         peek(&mut client, 98);
-        server.line_with(told);
-        server.line_with("the truth's keys are in memory");
+        logged(&server, told);
+        logged(&server, "the truth's keys are in memory");
         peek(&mut client, 98);
         bucket.network.reset();
         client.until("SAVE", |reply| *reply == Reply::Status("OK".to_owned()));
@@ -101,7 +101,7 @@ fn a_list_of_before_misleads_no_start() {
     bucket.network.script("GET", "list-type", ALWAYS, Fault::Stale);
     let server = site.start();
     let mut client = Client::of(&server);
-    server.line_with("the truth's keys are in memory");
+    logged(&server, "the truth's keys are in memory");
     peek(&mut client, 98);
     client.check("SAVE", "OK");
     bucket.network.reset();

@@ -98,3 +98,9 @@ pub fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
     found.sort();
     found
 }
+
+/// The first line with `part` that a server logs from its start on. Some come before it listens.
+pub fn logged(server: &Running, part: &str) -> String {
+    let early = server.warnings.iter().find(|line| line.contains(part));
+    early.cloned().unwrap_or_else(|| server.line_with(part))
+}
