@@ -260,8 +260,14 @@ impl Catalog {
         let text = serde_json::to_vec_pretty(&mark).map_err(SnapshotError::failed)?;
         match self.objects.create(&names::writer(epoch), Bytes::from(text)).await? {
             Created::New => self.probe(epoch, &mark).await?,
-            Created::Exists if self.read_mark(epoch).await?.start == mark.start => {}
-            Created::Exists => return Err(self.fenced(epoch).await),
+            Created::Exists => {
+                let found = self.read_mark(epoch).await?;
+                // It was not listed yet when the epoch was chosen, so nobody has looked whose it is.
+                self.refuse_other_data(claimant.data_set, &found.data_set)?;
+                if found.start != mark.start {
+                    return Err(self.fenced(epoch).await);
+                }
+            }
         }
         // Those before count no more; what cannot be deleted now goes with the next start.
         let before: Vec<_> = self.marked_epochs().await?.into_iter().filter(|&found| found < epoch).collect();
