@@ -82,30 +82,29 @@ impl Writer {
         );
         let (made, sent) = tokio::join!(self.make(Arc::new(cut), parts, (seq, at)), self.send(id, ended));
         // Where sending fails, making fails too, and only the former tells why.
-        let manifest = match sent.and_then(|parts| made.map(|made| (made, parts))) {
-            Ok((Made { extent, is_confirmed, is_complete, counts, closed_periods }, parts)) => Manifest {
-                data_set,
-                epoch,
-                seq,
-                cut_at: at,
-                extent,
-                confirmed: is_confirmed,
-                complete: is_complete,
-                truth: self.source.kind(),
-                ephemeral: self.ephemeral(),
-                databases: databases_of(&counts),
-                closed_periods,
-                parts,
-                key_id,
-                quotad_version: env!("CARGO_PKG_VERSION").to_owned(),
-                holder: self.holder.clone(),
-                duration_us: stopwatch.micros(),
-            },
-            Err(error) => {
-                self.discard(id).await;
-                return Err(error);
-            }
+        let written = sent.and_then(|parts| made.map(|made| (made, parts)));
+        let (made, parts) = self.or_discard(id, written).await?;
+        let Made { extent, is_confirmed, is_complete, counts, closed_periods } = made;
+        let manifest = Manifest {
+            data_set,
+            epoch,
+            seq,
+            cut_at: at,
+            extent,
+            confirmed: is_confirmed,
+            complete: is_complete,
+            truth: self.source.kind(),
+            ephemeral: self.ephemeral(),
+            databases: databases_of(&counts),
+            closed_periods,
+            parts,
+            key_id,
+            quotad_version: env!("CARGO_PKG_VERSION").to_owned(),
+            holder: self.holder.clone(),
+            duration_us: stopwatch.micros(),
         };
+        let refused = self.catalog.refuse_successor(self.source.epoch()).await;
+        self.or_discard(id, refused).await?;
         // Where that fails, the manifest may be there all the same: its parts stay until they are found without one.
         self.publish(&manifest).await.map(|()| manifest)
     }
@@ -275,7 +274,6 @@ impl Writer {
 
     /// Makes the snapshot one: from now on it is found.
     async fn publish(&self, manifest: &Manifest) -> Result<(), SnapshotError> {
-        self.catalog.refuse_successor(self.source.epoch()).await?;
         let name = names::manifest(manifest.snapshot());
         let text =
             manifest.encode(&self.catalog.keys).map_err(|error| SnapshotError::format(&name, error))?;
@@ -287,11 +285,18 @@ impl Writer {
         }
     }
 
-    /// Deletes what was sent of a snapshot that has no manifest.
-    async fn discard(&self, id: SnapshotId) {
-        if let Err(error) = self.catalog.discard(id).await {
+    /// Behind an error deletes what was sent of a snapshot whose manifest was not.
+    async fn or_discard<T>(
+        &self,
+        id: SnapshotId,
+        result: Result<T, SnapshotError>,
+    ) -> Result<T, SnapshotError> {
+        if result.is_err()
+            && let Err(error) = self.catalog.discard(id).await
+        {
             tracing::debug!(%id, "parts of a failed snapshot stay for now: {error}");
         }
+        result
     }
 }
 
