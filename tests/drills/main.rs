@@ -6,6 +6,8 @@ mod client;
 #[expect(dead_code, reason = "the tests of objects use more of it")]
 #[path = "../support/http_proxy.rs"]
 mod http_proxy;
+#[path = "../support/postgres.rs"]
+mod postgres;
 #[expect(dead_code, reason = "the program's own tests use more of it")]
 #[path = "../support/program.rs"]
 mod program;
@@ -16,6 +18,7 @@ mod support;
 
 mod bucket;
 mod damage;
+mod database;
 mod flips;
 mod folder;
 mod kills;

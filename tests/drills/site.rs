@@ -28,6 +28,11 @@ impl Site {
         site
     }
 
+    /// Where the data lies.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     fn command(&self, words: &[&str]) -> Command {
         let mut command = quotad(words);
         command.arg("--data-dir").arg(&self.directory).args(&self.flags);
@@ -53,7 +58,16 @@ impl Site {
 
     /// Why a server ends by itself.
     pub fn refused(&self) -> String {
-        let output = self.command(&FREE_PORTS).output().expect("the program starts");
+        let program = self.command(&FREE_PORTS);
+        // One that serves all the same would never end.
+        let mut limited = Command::new("timeout");
+        limited
+            .args(["--kill-after=5", "60"])
+            .arg(program.get_program())
+            .args(program.get_args())
+            .env_clear();
+        limited.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = limited.output().expect("timeout is there");
         assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
         text(&output.stderr)
     }
