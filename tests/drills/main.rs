@@ -11,19 +11,25 @@ mod postgres;
 #[expect(dead_code, reason = "the program's own tests use more of it")]
 #[path = "../support/program.rs"]
 mod program;
+#[expect(dead_code, reason = "the tests of durability use more of it")]
+#[path = "../support/random.rs"]
+mod random;
 #[path = "../support/s3_server.rs"]
 mod s3_server;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod answers;
 mod bucket;
 mod damage;
 mod database;
 mod flips;
 mod folder;
+mod histories;
 mod kills;
 mod network;
 mod reading;
+mod round_trip;
 mod servers;
 mod site;
 mod state;

@@ -11,6 +11,7 @@ mod faults;
 mod ledger;
 mod load;
 mod proxy;
+#[path = "../support/random.rs"]
 mod random;
 mod report;
 mod server;
