@@ -23,6 +23,7 @@ mod answers;
 mod bucket;
 mod damage;
 mod database;
+mod disaster;
 mod flips;
 mod folder;
 mod histories;
