@@ -175,9 +175,14 @@ async fn check(catalog: &Catalog, id: Option<&str>, all: bool) -> Result<Found, 
     Ok(found)
 }
 
-/// Whether a snapshot may be as it was written, but nobody knows by whom.
-const fn is_unsealed(error: &SnapshotError) -> bool {
-    matches!(error, SnapshotError::Format { error, .. } if matches!(error.problem, Problem::Unsealed))
+/// What is to be said of a snapshot that cannot be read.
+fn verdict_on(error: &SnapshotError) -> &'static str {
+    match error {
+        SnapshotError::Format { error, .. } if matches!(error.problem, Problem::Unsealed) => "refused",
+        error if error.is_damage() => "damaged",
+        // Of what could not be read nothing is known.
+        _ => "not checked",
+    }
 }
 
 /// Entries and closed periods.
@@ -267,8 +272,8 @@ struct From<'a> {
     any: bool,
 }
 
-/// The snapshot that is named, or the newest that is good.
-async fn chosen(catalog: &Catalog, from: From<'_>) -> Result<Manifest, String> {
+/// The snapshot that is named, or the newest that is good; and what is wrong with those that are newer.
+async fn chosen(catalog: &Catalog, from: From<'_>) -> Result<(Manifest, Vec<String>), String> {
     let is_good =
         |manifest: &Manifest| manifest.complete && manifest.confirmed && manifest.extent == Extent::Cut;
     if let Some(id) = from.id {
@@ -276,14 +281,19 @@ async fn chosen(catalog: &Catalog, from: From<'_>) -> Result<Manifest, String> {
         if !from.any && !is_good(&manifest) {
             return Err(format!("{id} is {}; to restore it all the same, add --any", state_of(&manifest)));
         }
-        return Ok(manifest);
+        return Ok((manifest, Vec::new()));
     }
     let mut passed_over = Vec::new();
     for id in catalog.ids().await.map_err(|error| error.to_string())? {
         match catalog.manifest(id).await {
-            Ok(manifest) if from.any || is_good(&manifest) => return Ok(manifest),
+            Ok(manifest) if from.any || is_good(&manifest) => return Ok((manifest, passed_over)),
             Ok(manifest) => passed_over.push(format!("{id} is {}", state_of(&manifest))),
-            Err(error) => passed_over.push(format!("{id} cannot be read: {error}")),
+            Err(error) if error.is_damage() => passed_over.push(format!("{id} is damaged: {error}")),
+            Err(error) => {
+                return Err(format!(
+                    "{id} cannot be read as things are: {error}; to restore another one, name it"
+                ));
+            }
         }
     }
     let place = catalog.objects.describe();
@@ -308,7 +318,8 @@ async fn fill(
         truth.ok_or_else(|| format!("--into names no truth: allowed are {}", TruthSetting::ALLOWED))?;
     let config = Config { truth, ..config.clone() };
     let address = address(&config).map_err(|error| error.to_string())?.ok_or("--into names no truth")?;
-    let manifest = Arc::new(chosen(catalog, from).await?);
+    let (manifest, passed_over) = chosen(catalog, from).await?;
+    let manifest = Arc::new(manifest);
     if config.truth.sqlite_path(&config.data_dir).is_some() {
         std::fs::create_dir_all(&config.data_dir)
             .map_err(|error| format!("{} cannot be made: {error}", config.data_dir.display()))?;
@@ -338,6 +349,9 @@ async fn fill(
     );
     if manifest.closed_periods.is_none() {
         text.push_str("figures of closed budget periods are not in it: the snapshot tells nothing of them\n");
+    }
+    for reason in passed_over {
+        writeln!(text, "passed over: {reason}").expect("a string takes all that is written");
     }
     if restored.rejected > 0 {
         writeln!(text, "{} rows were refused: the table rejected tells why", restored.rejected)

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::format::FormatError;
+use super::format::{FormatError, Problem};
 use super::objects::ObjectsError;
 
 /// Why a snapshot could not be written or read.
@@ -41,6 +41,18 @@ impl SnapshotError {
             Self::Objects(error) => error.is_temporary(),
             Self::Failed(_) => true,
             Self::Format { .. } | Self::Fenced(_) | Self::OtherData(_) => false,
+        }
+    }
+
+    /// Whether what should be read is gone or not what it was. Else somebody can still have it: later, with a right, a key or a newer
+    /// quotad; so nothing older is taken in its place, and nothing is deleted for it.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        match self {
+            Self::Objects(error) => error.is_damage(),
+            Self::Format { error, .. } => !matches!(error.problem, Problem::NoKey(_) | Problem::Newer { .. }),
+            Self::OtherData(_) => true,
+            Self::Fenced(_) | Self::Failed(_) => false,
         }
     }
 }

@@ -92,7 +92,9 @@ impl Snapshot {
         let name = object.file_name().expect("it is a file").to_string_lossy();
         let (code, told) = self.site.snapshot(&["verify", &self.id]);
         assert_eq!(code, Some(1), "{region}: {told}");
-        assert!(told.starts_with(&format!("{}: damaged: ", self.id)), "{region}: {told}");
+        // One of a later version is good for a newer quotad.
+        let what = if region == "newer" { "not checked" } else { "damaged" };
+        assert!(told.starts_with(&format!("{}: {what}: ", self.id)), "{region}: {told}");
         assert!(told.contains(&*name) && told.contains(reason), "{region}: {told}");
     }
 }

@@ -25,6 +25,12 @@ impl ObjectsError {
     pub const fn is_temporary(&self) -> bool {
         matches!(self, Self::Unavailable(_))
     }
+
+    /// Whether the object is gone, or not what it should be.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::NotFound(_) | Self::TooLarge(_) | Self::Damaged(_))
+    }
 }
 
 impl fmt::Display for ObjectsError {
