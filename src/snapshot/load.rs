@@ -9,6 +9,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use super::catalog::Catalog;
 use super::error::SnapshotError;
 use super::format::{Entry, Holds, Manifest, ManifestPart, SnapshotId, TruthKind};
+use super::names;
 use super::stats::SnapshotStats;
 use crate::clock::{Clock, Stopwatch};
 use crate::engine::Engine;
@@ -146,6 +147,14 @@ pub(super) async fn fill_memory(
             Ok(true) => return Ok(()),
             Ok(false) => {}
             Err(error) if error.is_temporary() => return Err(error),
+            Err(error) if !error.is_damage() => {
+                return Err(SnapshotError::OtherData(format!(
+                    "the snapshot {id} in {} cannot be read as things are: {error}; an older one in its place would grant again what was used \
+                     since: see to it that this one can be read, or delete {} and begin with the one before",
+                    catalog.objects.describe(),
+                    names::manifest(id)
+                )));
+            }
             Err(error) => {
                 tracing::error!(%id, "a snapshot cannot be loaded, the one before is tried: {error}");
                 // What came of it would be mixed with the one before.

@@ -156,11 +156,20 @@ fn snapshots_are_sealed_with_a_key_that_rotates() {
     assert!(!part.windows(5).any(|window| window == b"hello"), "nothing is readable in it");
     let (code, told) = site.snapshot(&["verify"]);
     assert_eq!(code, Some(1), "{told}");
-    assert!(told.contains("key"), "{told}");
+    assert!(told.contains(": not checked: ") && told.contains("which is none of the keys given"), "{told}");
     let both = format!("{new},{old}");
     let server = site.with(&["--snapshot-key-file", &both]).start();
     check(&mut Client::of(&server), "97");
     stop(server);
     let (code, told) = site.with(&["--snapshot-key-file", &new]).snapshot(&["verify"]);
     assert_eq!(code, Some(0), "the newest is sealed with the new key: {told}");
+    // The one before can be read, and would grant again what was used since.
+    let told = site.with(&["--snapshot-key-file", &old]).refused();
+    assert!(
+        told.contains("which is none of the keys given") && told.contains("or delete manifests/"),
+        "{told}"
+    );
+    let restore = ["restore", "--into", "sqlite"];
+    let (code, told) = site.with(&["--snapshot-key-file", &old]).snapshot(&restore);
+    assert_eq!(code, Some(1), "{told}");
 }
