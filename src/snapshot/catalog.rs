@@ -44,6 +44,13 @@ pub struct Listed {
     pub manifest: Result<Manifest, SnapshotError>,
 }
 
+impl Listed {
+    /// Why nothing is known of it, though it may be good.
+    pub(super) fn unread(&self) -> Option<&SnapshotError> {
+        self.manifest.as_ref().err().filter(|error| !error.is_damage())
+    }
+}
+
 /// Who writes in an epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

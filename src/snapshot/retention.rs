@@ -82,7 +82,7 @@ fn month_of(time: Timestamp) -> u64 {
 /// Only objects of ours are touched: those with our names, of this data set.
 ///
 /// # Errors
-/// When the store refuses.
+/// When the store refuses, or a manifest cannot be read that may be good.
 pub async fn prune(
     catalog: &Catalog,
     retention: &Retention,
@@ -90,8 +90,19 @@ pub async fn prune(
     dry_run: bool,
 ) -> Result<Pruned, SnapshotError> {
     let listed = catalog.list().await?;
+    let mut unread = BTreeSet::new();
+    for one in &listed {
+        match one.unread() {
+            None => {}
+            // It may be good, and the one that is kept of its day.
+            Some(error @ SnapshotError::Objects(_)) => return Err(error.clone()),
+            // It is for a newer quotad to tell.
+            Some(_) => _ = unread.insert(one.id),
+        }
+    }
     let kept: Vec<Kept> = listed.iter().map(kept_of).collect();
-    let superfluous = retention.superfluous(&kept, now);
+    let mut superfluous = retention.superfluous(&kept, now);
+    superfluous.retain(|id| !unread.contains(id));
     let known: BTreeSet<SnapshotId> = kept.iter().map(|kept| kept.id).collect();
     let mut pruned = Pruned { snapshots: superfluous, orphans: 0, leftovers: 0 };
     if !dry_run {

@@ -30,6 +30,7 @@ mod histories;
 mod kills;
 mod network;
 mod reading;
+mod retention;
 mod round_trip;
 mod servers;
 mod site;
