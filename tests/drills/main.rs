@@ -14,6 +14,7 @@ mod program;
 #[expect(dead_code, reason = "the tests of durability use more of it")]
 #[path = "../support/random.rs"]
 mod random;
+#[expect(dead_code, reason = "the tests of objects use more of it")]
 #[path = "../support/s3_server.rs"]
 mod s3_server;
 #[path = "../support/mod.rs"]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::engine::Expiry;
+use crate::engine::{DatabaseSet, Expiry};
 use crate::engine::value::Content;
 use crate::snapshot::format::{Extent, Holds, PartWriter, SealingKey, TruthKind};
 use crate::snapshot::objects::{ObjectsPlace, ObjectsSettings};
@@ -40,6 +40,7 @@ async fn write(catalog: &Catalog, part_key: &[u8], manifest_key: &[u8]) -> Manif
         confirmed: true,
         complete: true,
         truth: TruthKind::None,
+        ephemeral: DatabaseSet::NONE,
         databases: BTreeMap::from([(0, 1)]),
         closed_periods: Some(0),
         parts: vec![ManifestPart {
@@ -47,6 +48,7 @@ async fn write(catalog: &Catalog, part_key: &[u8], manifest_key: &[u8]) -> Manif
             bytes: u64::try_from(part.bytes.len()).unwrap(),
             sha256: part.sha256,
             entries: 1,
+            databases: DatabaseSet::NONE,
             holds: Holds::Entries,
         }],
         key_id: keys(manifest_key).sealing().map(SealingKey::id),
