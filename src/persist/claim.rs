@@ -14,8 +14,11 @@ pub(super) fn judge(owner: &OwnerRow, claim: &Claim) -> Result<Option<DataSetId>
         return Ok(owner.data_set);
     }
     let holder = owner.holder.clone();
+    // Whoever takes an epoch gives it a data set; a restore does so last.
+    let is_half_restored = owner.epoch > 0 && owner.data_set.is_none();
     match owner.lease {
         Lease::Held(lease_left) => Err(Claimed::Held { holder, lease_left }),
+        _ if is_half_restored => Err(Claimed::HalfRestored { holder }),
         Lease::Expired if !claim.same_directory && !claim.take_over => Err(Claimed::Expired { holder }),
         Lease::Expired | Lease::Free => Ok(owner.data_set),
     }

@@ -189,6 +189,9 @@ fn refusal_text(refusal: &Claimed, parts: &StartParts) -> String {
             "the truth was owned by another server ({holder}), whose lease has run out; if it is gone for good, start with --take-over: what \
              it had not flushed is lost"
         ),
+        Claimed::HalfRestored { holder } => format!(
+            "the truth is not whole, since {holder} has begun and not ended: run quotad snapshot restore again, with --replace"
+        ),
         Claimed::WrongDataSet { found } => match parts.directory.data_set() {
             Some(own) => wrong_data_set(parts.directory.path(), own, *found),
             None => "the truth holds other data than was found a moment ago".to_owned(),

@@ -276,6 +276,11 @@ pub enum Claimed {
         /// Whose it was.
         holder: String,
     },
+    /// A restore has begun and not ended, so half of the data is missing; nothing but the restore takes it.
+    HalfRestored {
+        /// Which restore.
+        holder: String,
+    },
     /// The truth holds other data than the data directory.
     WrongDataSet {
         /// Which; `None`: none at all, so it is new or was emptied.

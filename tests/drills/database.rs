@@ -39,10 +39,19 @@ impl Database {
 
     /// Runs a statement beside the database.
     fn run(&self, statement: &str) {
+        self.run_at(&self.server.url(), statement);
+    }
+
+    fn run_at(&self, url: &str, statement: &str) {
         self.runtime.block_on(async {
-            let mut connection = PgConnection::connect(&self.server.url()).await.expect("Postgres runs");
+            let mut connection = PgConnection::connect(url).await.expect("Postgres runs");
             connection.execute(AssertSqlSafe(statement.to_owned())).await.expect("it is a statement");
         });
+    }
+
+    /// Ends whatever lease somebody has on the truth in it.
+    pub fn end_lease(&self) {
+        self.run_at(&self.url(), "UPDATE owner SET lease_until = now()");
     }
 
     /// Waits until a question to it is answered with true.

@@ -1,10 +1,13 @@
 //! A truth that is lost: Postgres is gone with all it held, and comes back from a bucket.
 
+use std::time::Duration;
+
 use crate::answers::Answers;
 use crate::bucket::Bucket;
 use crate::client::Client;
 use crate::database::Database;
 use crate::histories::history;
+use crate::http_proxy::Fault;
 use crate::program::{Running, text};
 use crate::site::kill;
 use crate::state::call;
@@ -86,7 +89,7 @@ fn a_postgres_that_is_lost_comes_back_from_a_bucket() {
     assert!(told.contains("to give them up, restore with --replace"), "{told}");
 
     let server = site.start();
-    before.check_same(&Answers::of(&server));
+    before.check_same(&Answers::of(&server), "Postgres");
     let mut client = Client::of(&server);
     client.check("GET behind", "(nil)");
     let taken = client.take("org/acme", "");
@@ -100,7 +103,7 @@ fn a_postgres_that_is_lost_comes_back_from_a_bucket() {
     kill(server);
 
     let server = site.start();
-    flushed.check_same(&Answers::of(&server));
+    flushed.check_same(&Answers::of(&server), "Postgres");
     let mut client = Client::of(&server);
     client.check("MGET behind text", "1) \"2\"\n2) (nil)");
     client.check("SAVE", "OK");
@@ -120,6 +123,44 @@ fn a_postgres_that_is_lost_comes_back_from_a_bucket() {
     let (code, told) = site.snapshot(&["restore", "--into", &url]);
     assert_eq!(code, Some(0), "{told}");
     let server = site.start();
-    flushed.check_same(&Answers::of(&server));
+    flushed.check_same(&Answers::of(&server), "Postgres");
+    kill(server);
+}
+
+#[test]
+fn a_restore_that_is_killed_leaves_no_truth_to_start_on_and_is_run_again() {
+    let database = Database::start();
+    let url = database.url();
+    let bucket = Bucket::start();
+    let memory = bucket.site("one", &["--truth", "none"]);
+    let server = memory.start();
+    let (id, before) = fill(&server);
+    kill(server);
+    let site = bucket.site("two", &["--truth", &url]);
+    // It is read once to be checked, and once more while the truth is filled.
+    bucket.network.script("GET", ".part", 1, Fault::Delay(Duration::ZERO));
+    bucket.network.script("GET", ".part", usize::MAX, Fault::Hold);
+    let mut restoring = site.begin_snapshot(&["restore", &id, "--into", &url]);
+    bucket.network.until_held();
+    restoring.kill().unwrap();
+    restoring.wait().unwrap();
+    bucket.network.reset();
+
+    let told = site.refused();
+    assert!(told.contains("a restore of"), "{told}");
+    let replace = ["restore", &id, "--into", &url, "--replace"];
+    let (code, told) = site.snapshot(&replace);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("a restore of") && told.contains("whose lease holds for"), "{told}");
+    database.end_lease();
+    // Nor when the lease has run out, whatever is said of the owner.
+    for flags in [&[][..], &["--take-over"]] {
+        let told = site.with(flags).refused();
+        assert!(told.contains("the truth is not whole") && told.contains("--replace"), "{told}");
+    }
+    let (code, told) = site.snapshot(&replace);
+    assert_eq!(code, Some(0), "{told}");
+    let server = site.start();
+    before.check_same(&Answers::of(&server), "Postgres");
     kill(server);
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 
 use crate::client::Client;
 use crate::program::{FREE_PORTS, Running, quotad, text};
@@ -76,6 +76,11 @@ impl Site {
     pub fn snapshot(&self, words: &[&str]) -> (Option<i32>, String) {
         let output = self.command(&[&["snapshot"], words].concat()).output().expect("the program starts");
         (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    }
+
+    /// `quotad snapshot` with these words, while it runs.
+    pub fn begin_snapshot(&self, words: &[&str]) -> Child {
+        self.command(&[&["snapshot"], words].concat()).spawn().expect("the program starts")
     }
 
     /// The snapshots that are listed, the newest first.

@@ -69,8 +69,10 @@ pub(in crate::persist) async fn a_restore_fills_an_empty_truth(harness: &impl Ha
         assert_eq!(store.apply(OTHER, &batch).await, Ok(WHOLE));
     }
     harness.expire_lease().await;
-    let expired = store.begin_epoch(&claim(OWNER)).await.unwrap();
-    assert!(matches!(expired, Claimed::Expired { .. }), "nor when the restore was killed: {expired:?}");
+    for take_over in [false, true] {
+        let half = store.begin_epoch(&Claim { take_over, ..claim(OWNER) }).await.unwrap();
+        assert!(matches!(half, Claimed::HalfRestored { .. }), "nor when the restore was killed: {half:?}");
+    }
     assert_eq!(store.end_restore(7, OTHER, DATA).await, Ok(Tenure::Fenced));
     assert_eq!(store.end_restore(8, OTHER, DATA).await, Ok(Tenure::Kept));
     let row = store.owner().await.unwrap();
