@@ -72,19 +72,19 @@ impl Answers {
         self.answers.len() / READS.len()
     }
 
-    /// Checks that `later`, which were read behind these, are the same but for the time that passed.
+    /// Checks that `later`, which were read behind these, are the same but for the time that passed; `what` are they of.
     #[track_caller]
-    pub fn check_same(&self, later: &Self) {
+    pub fn check_same(&self, later: &Self, what: &str) {
         let calls =
             |answers: &Self| answers.answers.iter().map(|answer| answer.call.clone()).collect::<Vec<_>>();
-        assert_eq!(calls(self), calls(later), "other keys are there");
+        assert_eq!(calls(self), calls(later), "{what}: other keys are there");
         let passed_ms = i64::try_from(self.begin.micros() / 1_000).expect("a drill is short");
         for (one, other) in self.answers.iter().zip(&later.answers) {
-            assert_eq!(one.reply, other.reply, "{}", one.call);
-            assert_eq!(one.left_ms.len(), other.left_ms.len(), "{}", one.call);
+            assert_eq!(one.reply, other.reply, "{what}: {}", one.call);
+            assert_eq!(one.left_ms.len(), other.left_ms.len(), "{what}: {}", one.call);
             for (one_ms, other_ms) in one.left_ms.iter().zip(&other.left_ms) {
                 let is_near = (-SECOND_MS..=passed_ms + SECOND_MS).contains(&(one_ms - other_ms));
-                assert!(is_near, "{}: {one_ms} ms, and {passed_ms} ms later {other_ms}", one.call);
+                assert!(is_near, "{what}: {}: {one_ms} ms, and {passed_ms} ms later {other_ms}", one.call);
             }
         }
     }

@@ -261,14 +261,14 @@ fn a_start_without_a_truth_says_what_is_damaged_and_takes_the_snapshot_before() 
 
 /// Starts with one bit flipped in the part, each of which serves what was there all the same.
 fn check_starts(snapshot: &Snapshot, is_told: impl Fn(&Running, &str)) {
-    let bytes = fs::read(&snapshot.part).unwrap();
+    let bytes = fs::read(&snapshot.part).expect("it is there");
     let of_start = |(name, _): &(&str, usize)| AT_A_START.contains(name);
     for (_, at) in regions(&bytes).into_iter().filter(of_start) {
-        fs::write(&snapshot.part, flipped(&bytes, at)).unwrap();
+        fs::write(&snapshot.part, flipped(&bytes, at)).expect("it can be written");
         let server = snapshot.site.start();
         is_told(&server, "000000.part");
         peek(&mut Client::of(&server), 98);
         kill(server);
     }
-    fs::write(&snapshot.part, bytes).unwrap();
+    fs::write(&snapshot.part, bytes).expect("it can be written");
 }

@@ -3,7 +3,6 @@
 #[expect(dead_code, reason = "other tests use more of it")]
 #[path = "../support/client.rs"]
 mod client;
-#[expect(dead_code, reason = "the tests of objects use more of it")]
 #[path = "../support/http_proxy.rs"]
 mod http_proxy;
 #[path = "../support/postgres.rs"]

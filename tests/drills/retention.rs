@@ -19,12 +19,14 @@ const DAY_MICROS: u64 = 86_400_000_000;
 fn put_older(bucket: &Bucket, days: u64) -> String {
     let path = bucket.objects("manifests", ".json").pop().expect("there is one");
     let keys = SealingKeys::new(Vec::new());
-    let mut manifest = Manifest::decode(&fs::read(&path).unwrap(), &keys).unwrap();
+    let read = fs::read(&path).expect("it can be read");
+    let mut manifest = Manifest::decode(&read, &keys).expect("it is a manifest");
     manifest.cut_at = Timestamp::from_micros(manifest.cut_at.as_micros() - days * DAY_MICROS);
     manifest.seq -= days;
     let id = manifest.snapshot().to_string();
     let name = format!("{:020}-{:020}-{id}.json", manifest.epoch, manifest.seq);
-    fs::write(path.with_file_name(name), manifest.encode(&keys).unwrap()).unwrap();
+    let written = manifest.encode(&keys).expect("a manifest is written");
+    fs::write(path.with_file_name(name), written).expect("it can be written");
     id
 }
 

@@ -17,8 +17,6 @@ const MOST_REFUSED: usize = CALLS / 3;
 
 /// Does what the seed says to an empty server, and writes a snapshot; answers its name and what is there.
 fn lived(server: &Running, seed: u64) -> (String, Answers) {
-    // Shown where a check fails.
-    println!("the history of seed {seed}");
     let mut client = Client::of(server);
     client.check("FLUSHALL", "OK");
     let mut refused = 0;
@@ -26,11 +24,11 @@ fn lived(server: &Running, seed: u64) -> (String, Answers) {
         let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
         refused += usize::from(matches!(call(&mut client, &words), Reply::Error(_)));
     }
-    assert!(refused <= MOST_REFUSED, "{refused} calls were refused");
+    assert!(refused <= MOST_REFUSED, "seed {seed}: {refused} calls were refused");
     let Reply::Many(_, facts) = client.call("QUOTA.SNAPSHOT") else { panic!("a snapshot is written") };
     let Reply::Bulk(id) = &facts[1] else { panic!("a snapshot has a name") };
     let answers = Answers::of(server);
-    assert!(answers.keys() > 10, "{} keys are few", answers.keys());
+    assert!(answers.keys() > 10, "seed {seed}: {} keys are few", answers.keys());
     (crate::program::text(id), answers)
 }
 
@@ -47,7 +45,7 @@ fn a_truth_that_is_restored_answers_as_the_one_before() {
         let (code, told) = site.snapshot(&["restore", &id, "--into", &into]);
         assert_eq!(code, Some(0), "{told}");
         let restored = Site::new(&fresh, &["--snapshots", "none"]).start();
-        before.check_same(&Answers::of(&restored));
+        before.check_same(&Answers::of(&restored), &format!("history of seed {seed}"));
         kill(restored);
     }
     kill(server);
@@ -62,7 +60,7 @@ fn memory_that_is_loaded_answers_as_before() {
         let (_, before) = lived(&server, seed);
         kill(server);
         server = site.start();
-        before.check_same(&Answers::of(&server));
+        before.check_same(&Answers::of(&server), &format!("history of seed {seed}"));
     }
     kill(server);
 }
