@@ -130,26 +130,17 @@ pub async fn restore(
         replace,
     };
     refuse(store.begin_restore(&begin).await.map_err(SnapshotError::failed)?)?;
-    let (batches, waiting) = mpsc::channel(WAITING_BATCHES);
     let filler = Filler { store: Arc::clone(store), owner, epoch, progress: Arc::clone(progress) };
-    let filled = filler.fill(waiting, &manifest);
-    let made = make_batches(catalog, clock, &manifest, batches);
-    let (filled, made) = tokio::join!(filled, made);
-    let restored = filled.map_err(|error| not_whole(&error))?;
-    made.map_err(|error| not_whole(&error))?;
-    match store.end_restore(epoch, owner, manifest.data_set).await {
-        Ok(Tenure::Kept) => Ok(restored),
-        Ok(Tenure::Fenced) => {
-            Err(not_whole(&SnapshotError::failed("somebody else took the truth meanwhile")))
+    match filler.fill_whole(catalog, clock, &manifest).await {
+        Ok(restored) => Ok(restored),
+        Err(error) => {
+            // The next try need not wait for the lease. Where that cannot be, it waits.
+            let _ = store.release(epoch, owner).await;
+            Err(SnapshotError::failed(format_args!(
+                "{error}; the truth is not whole, and no server starts on it: run the restore again with --replace"
+            )))
         }
-        Err(error) => Err(not_whole(&SnapshotError::failed(error))),
     }
-}
-
-fn not_whole(error: &SnapshotError) -> SnapshotError {
-    SnapshotError::failed(format_args!(
-        "{error}; the truth is not whole, and no server starts on it: run the restore again with --replace"
-    ))
 }
 
 fn refuse(begun: Restoring) -> Result<(), SnapshotError> {
@@ -246,6 +237,25 @@ struct Filler {
 }
 
 impl Filler {
+    /// Fills a truth whose restore has begun, and ends that.
+    async fn fill_whole(
+        &self,
+        catalog: &Catalog,
+        clock: &Arc<dyn Clock>,
+        manifest: &Arc<Manifest>,
+    ) -> Result<Restored, SnapshotError> {
+        let (batches, waiting) = mpsc::channel(WAITING_BATCHES);
+        let made = make_batches(catalog, clock, manifest, batches);
+        let (filled, made) = tokio::join!(self.fill(waiting, manifest), made);
+        let restored = filled?;
+        made?;
+        match self.store.end_restore(self.epoch, self.owner, manifest.data_set).await {
+            Ok(Tenure::Kept) => Ok(restored),
+            Ok(Tenure::Fenced) => Err(SnapshotError::failed("somebody else took the truth meanwhile")),
+            Err(error) => Err(SnapshotError::failed(error)),
+        }
+    }
+
     async fn fill(
         &self,
         mut waiting: mpsc::Receiver<Portion>,

@@ -164,3 +164,26 @@ fn a_restore_that_is_killed_leaves_no_truth_to_start_on_and_is_run_again() {
     before.check_same(&Answers::of(&server), "Postgres");
     kill(server);
 }
+
+#[test]
+fn a_restore_that_fails_half_way_is_run_again_at_once() {
+    let bucket = Bucket::start();
+    let memory = bucket.site("one", &["--truth", "none"]);
+    let server = memory.start();
+    let (id, before) = fill(&server);
+    kill(server);
+    let site = bucket.site("two", &[]);
+    // It is read once to be checked, and once more while the truth is filled.
+    bucket.network.script("GET", ".part", 1, Fault::Delay(Duration::ZERO));
+    bucket.network.script("GET", ".part", usize::MAX, Fault::Answer(403, "AccessDenied", "No."));
+    let (code, told) = site.snapshot(&["restore", &id, "--into", "sqlite"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("AccessDenied") && told.contains("run the restore again with --replace"), "{told}");
+    bucket.network.reset();
+    assert!(site.refused().contains("the truth is not whole"));
+    let (code, told) = site.snapshot(&["restore", &id, "--into", "sqlite", "--replace"]);
+    assert_eq!(code, Some(0), "{told}");
+    let server = site.start();
+    before.check_same(&Answers::of(&server), "SQLite");
+    kill(server);
+}

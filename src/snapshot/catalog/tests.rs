@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::engine::{DatabaseSet, Expiry};
 use crate::engine::value::Content;
+use crate::engine::{DatabaseSet, Expiry};
 use crate::snapshot::format::{Extent, Holds, PartWriter, SealingKey, TruthKind};
 use crate::snapshot::objects::{ObjectsPlace, ObjectsSettings};
 use crate::snapshot::retention::{Retention, prune};
