@@ -149,6 +149,9 @@ impl Progress {
 
     /// Says that another owns the truth: nothing is served from now on.
     pub fn fence(&self, reason: &str) {
+        // Before it is told: whoever hears of it may count on it.
+        self.set_refusal(Some(format!("FENCED {reason}")));
+        self.serves.send_replace(false);
         self.fenced.send_if_modified(|fenced| {
             let is_first = fenced.is_none();
             if is_first {
@@ -156,8 +159,6 @@ impl Progress {
             }
             is_first
         });
-        self.set_refusal(Some(format!("FENCED {reason}")));
-        self.serves.send_replace(false);
     }
 
     /// Whether another owns the truth.
