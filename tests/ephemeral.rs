@@ -79,7 +79,7 @@ fn a_clean_stop_keeps_everything_and_a_crash_what_the_last_snapshot_has() {
         client.check("INCR hits", "(integer) 42");
         client.check("SET late 1", "OK");
     }
-    kept.check("WAITAOF 1 0 0", "1) (integer) 1\n2) (integer) 0");
+    kept.check("WAITAOF 0 1 0", "1) (integer) 1\n2) (integer) 1");
     kill(server);
 
     let server = start(folder.path(), &EPHEMERAL);

@@ -153,7 +153,7 @@ fn objects_that_are_cut_foreign_or_of_a_later_version_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let snapshot = Snapshot::new(folder.path(), "sqlite");
     let (part, manifest) = (fs::read(&snapshot.part).unwrap(), fs::read(&snapshot.manifest).unwrap());
-    let newer = sealed("{\n  \"format\": 2,\n  \"more\": []");
+    let newer = sealed("{\n  \"format\": 3,\n  \"more\": []");
     for (region, bytes, reason) in [
         ("cut", &manifest[..manifest.len() / 2], "the bytes end before its end"),
         ("empty", b"", "there are no bytes"),
@@ -161,7 +161,7 @@ fn objects_that_are_cut_foreign_or_of_a_later_version_are_named() {
         (
             "newer",
             &newer,
-            "written by a newer quotad in version 2 of the format; this one reads versions up to 1",
+            "written by a newer quotad in version 3 of the format; this one reads versions up to 2",
         ),
     ] {
         fs::write(&snapshot.manifest, bytes).unwrap();

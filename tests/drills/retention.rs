@@ -87,7 +87,7 @@ fn no_older_one_is_restored_unnoticed() {
     fs::write(manifest, b"").unwrap();
     let (code, told) = site.snapshot(&restore);
     assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains(&format!(" keys of {older} are in the truth")), "{told}");
+    assert!(told.contains(&format!(" keys and 0 closed periods of {older} are in the truth")), "{told}");
     assert!(told.contains(&format!("passed over: {newest} is damaged: manifests/")), "{told}");
     let server = bucket.site("one", &[]).start();
     Client::of(&server).check("GET text:2", "\"other\"");
