@@ -130,6 +130,28 @@ fn nothing_of_it_goes_to_the_truth() {
 }
 
 #[test]
+fn changes_of_it_alone_are_in_the_next_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path(), &[&EPHEMERAL[..], &["--snapshot-interval", "1"]].concat());
+    let mut client = selected(&server, 3);
+    let written = |count: u32| {
+        move |reply: &Reply| match reply {
+            Reply::Bulk(info) => {
+                String::from_utf8_lossy(info).contains(&format!("snapshots_written:{count}"))
+            }
+            _ => false,
+        }
+    };
+    client.until("INFO persistence", written(1));
+    client.check("SET key 1", "OK");
+    client.until("INFO persistence", written(3));
+    kill(server);
+    let server = start(folder.path(), &EPHEMERAL);
+    selected(&server, 3).check("GET key", "\"1\"");
+    stop(server);
+}
+
+#[test]
 fn a_damaged_snapshot_of_it_gives_way_to_the_one_before() {
     let folder = tempfile::tempdir().unwrap();
     let server = start(folder.path(), &EPHEMERAL);

@@ -108,11 +108,53 @@ fn a_truth_is_read_as_a_whole_where_its_snapshot_is_not_encrypted() {
 }
 
 #[test]
+fn a_forgotten_key_ends_the_server_before_it_writes_for_all_to_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    let key = ["--snapshot-key-file", key_file(&path)];
+    let server = start(folder.path(), &key);
+    Client::of(&server).check("SET a 1", "OK");
+    stop(server);
+    let output = finished(&words(folder.path(), &[]));
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("is encrypted with the key") && told.contains("no snapshot-key-file is set"),
+        "{told}"
+    );
+    let (_, told) = snapshot(folder.path(), &[&["list"], &key[..]].concat());
+    assert_eq!(told.lines().count(), 2, "none was written: {told}");
+}
+
+#[test]
+fn a_new_truth_beside_snapshots_grants_nothing_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+    let store = format!("file://{}", folder.path().join("snapshots").to_str().unwrap());
+    let flags = ["--snapshots", &store];
+    let server = start(&old, &flags);
+    assert_eq!(Client::of(&server).take("org/acme", "")[2], "99");
+    stop(server);
+
+    let output = finished(&words(&new, &flags));
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("there is the snapshot 20") && told.contains("quotad snapshot restore"), "{told}");
+    let (code, told) = snapshot(&new, &[&["restore", "--into", "sqlite"], &flags[..]].concat());
+    assert_eq!(code, Some(0), "{told}");
+    let server = start(&new, &flags);
+    assert_eq!(Client::of(&server).take("org/acme", "")[2], "98");
+    stop(server);
+}
+
+#[test]
 fn who_asks_for_a_snapshot_is_told_that_the_store_does_not_answer() {
     let folder = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
+    // A truth that is new would wait for a store that may have its data.
+    stop(start(folder.path(), &["--snapshots", "none"]));
     let server = start(folder.path(), &["--snapshots", "s3://bucket", "--snapshot-endpoint", &endpoint]);
     let mut client = Client::of(&server);
     client.check("SET a 1", "OK");
@@ -129,7 +171,7 @@ fn who_asks_for_a_snapshot_is_told_that_the_store_does_not_answer() {
 
 #[test]
 fn the_end_takes_one_shutdown_timeout_where_neither_store_nor_truth_answers() {
-    const TIMEOUT_SECS: u64 = 4;
+    const TIMEOUT_SECS: u64 = 8;
     let folder = tempfile::tempdir().unwrap();
     // It takes connections, and never says anything.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -143,6 +185,7 @@ fn the_end_takes_one_shutdown_timeout_where_neither_store_nor_truth_answers() {
         ["--snapshot-endpoint", &endpoint],
         ["--shutdown-timeout", &timeout],
     ];
+    stop(start(folder.path(), &["--truth", &url, "--snapshots", "none"]));
     let server = start(folder.path(), &flags.concat());
     let mut client = Client::of(&server);
     client.check("SET a 1", "OK");

@@ -46,7 +46,10 @@ async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
     if (admin.is_ending)() {
         (StatusCode::SERVICE_UNAVAILABLE, "ending\n".to_owned())
     } else if admin.ports.lifecycle.is_loading() {
-        (StatusCode::SERVICE_UNAVAILABLE, "loading: waiting for the truth\n".to_owned())
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "loading: waiting for the truth or the store of snapshots, as the log tells\n".to_owned(),
+        )
     } else {
         let loading =
             admin.ports.lifecycle.loading_progress().map(|progress| format!("loading: {progress}\n"));

@@ -136,14 +136,18 @@ async fn stop_truth(assembly: &Assembly) -> End {
     let patience = Duration::from_secs(assembly.settings.config().shutdown_timeout_secs);
     let began = Stopwatch::start();
     let truth = assembly.process.truth.as_ref();
+    let mut end = End::Orderly;
     if let Some(snapshots) = &assembly.process.snapshots {
         let kept = truth.map_or(Duration::ZERO, |_| patience / TRUTH_SHARE);
-        snapshots.stop(patience - kept).await;
+        if let Err(reason) = snapshots.stop(patience - kept).await {
+            tracing::error!("the end was not in good order: {reason}");
+            end = End::Failed;
+        }
     }
-    let Some(truth) = truth else { return End::Orderly };
+    let Some(truth) = truth else { return end };
     let left = patience.saturating_sub(Duration::from_micros(began.micros()));
     match truth.stop(left).await {
-        Ok(()) => End::Orderly,
+        Ok(()) => end,
         Err(reason) => {
             tracing::error!("the end was not in good order: {reason}");
             End::Failed

@@ -77,7 +77,7 @@ pub fn figures(figures: &SnapshotFigures, now: Timestamp) -> Vec<Figure> {
     let gauge = |name, help, value| Figure { name, help, value, is_counter: false };
     let counter = |name, help, value| Figure { name, help, value, is_counter: true };
     let last = figures.last;
-    let age = last.map_or(0, |last| now.micros_since(last.at) / 1_000_000);
+    let age = now.micros_since(figures.as_of) / 1_000_000;
     vec![
         gauge("snapshot_running", "1 while a snapshot is written.", u64::from(figures.is_running)),
         gauge("snapshot_last_ok", "1 unless the last one failed.", u64::from(figures.trouble.is_none())),
@@ -86,7 +86,11 @@ pub fn figures(figures: &SnapshotFigures, now: Timestamp) -> Vec<Figure> {
             "Cut of the last one, in seconds since 1970.",
             last.map_or(0, |last| last.at.as_secs()),
         ),
-        gauge("snapshot_age_seconds", "Seconds since the cut of the last one; 0: there is none.", age),
+        gauge(
+            "snapshot_age_seconds",
+            "Seconds since everything was in a snapshot: since the cut of the last one, or since nothing was changed behind it; before the first one, since the start.",
+            age,
+        ),
         gauge("snapshot_last_entries", "Entries of the last one.", last.map_or(0, |last| last.entries)),
         gauge("snapshot_last_bytes", "Bytes of the last one.", last.map_or(0, |last| last.bytes)),
         gauge("snapshot_last_micros", "How long the last one took.", figures.last_micros),

@@ -76,6 +76,9 @@ pub trait Base: Send + Sync {
     /// Finds the newest copy of a state that this truth had; `None`: there is none, and the log says why where it should not be.
     fn find<'a>(&'a self, past: &'a Past) -> Pin<Box<dyn Future<Output = Option<FoundBase>> + Send + 'a>>;
 
+    /// Tells the newest copy that there is, of whatever data; `None`: there is none.
+    fn newest(&self) -> Pin<Box<dyn Future<Output = Result<Option<String>, BaseError>> + Send + '_>>;
+
     /// Hands every entry of the copy that was found last to `put`, from several threads at once. An error's text where a part cannot
     /// be read; what was handed out before that is right all the same.
     fn load(&self, put: Put) -> Pin<Box<dyn Future<Output = Result<u64, String>> + Send + '_>>;

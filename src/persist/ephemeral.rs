@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::backoff::Backoff;
 use super::base::{Base, BaseEntry, BaseError, Put};
+use super::flush_stats::FlushStats;
 use super::start::StartRefused;
 use super::store::{DataSetId, OwnerId, Store};
 use crate::clock::{Clock, Stopwatch};
@@ -34,6 +35,8 @@ pub(super) struct EphemeralStart<'a> {
     pub epoch: u64,
     pub owner: OwnerId,
     pub lease: Duration,
+    /// What is counted: whether anything is waited for.
+    pub stats: &'a FlushStats,
 }
 
 impl EphemeralStart<'_> {
@@ -88,6 +91,7 @@ impl EphemeralStart<'_> {
             let begin = || self.put_afresh(&loaded);
             match base.load_ephemeral(self.data_set, databases, &begin).await {
                 Ok(snapshot) => {
+                    self.stats.trouble.store(None);
                     tracing::info!(
                         snapshot = snapshot.as_deref().unwrap_or("none"),
                         keys = loaded.load(Ordering::Relaxed),
@@ -106,6 +110,8 @@ impl EphemeralStart<'_> {
     }
 
     fn note_wait(&self, lines: &Seldom, reason: &str) {
+        let trouble = format!("the start waits for a snapshot of the ephemeral databases: {reason}");
+        self.stats.note_trouble(trouble, self.clock.now());
         if lines.is_due(self.clock.now().as_micros()).is_some() {
             tracing::warn!(
                 "the start waits for a snapshot of the ephemeral databases (--snapshots none begins with empty ones): {reason}"

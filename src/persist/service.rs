@@ -346,6 +346,7 @@ impl Running {
             take_over: parts.take_over,
             with_outbox,
             stats: Arc::clone(&truth.stats),
+            base: parts.base.clone(),
         };
         let Started { epoch, claim, outbox, directory } = start(start_parts).await?;
         let epochs = store.epochs().await.unwrap_or_else(|error| {
@@ -363,7 +364,7 @@ impl Running {
         let waiting = Arc::clone(&pending);
         let behind = Arc::clone(&pending);
         let owner = claim.owner;
-        fill_ephemeral(&parts, &store, &epoch, owner).await?;
+        fill_ephemeral(&parts, &store, &epoch, owner, &truth.stats).await?;
         truth.progress.begin(epoch.epoch, epoch.applied);
         tracing::info!(epoch = epoch.epoch, data_set = %epoch.data_set, applied = epoch.applied, "the truth is this server's");
         let flusher = Flusher::new(FlushParts {

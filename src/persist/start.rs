@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff::Backoff;
+use super::base::{Base, BaseError};
 use super::batch::Batch;
 use super::directory::DataDirectory;
 use super::flush_stats::FlushStats;
@@ -41,6 +42,8 @@ pub struct StartParts {
     pub with_outbox: bool,
     /// What is counted: whether the truth is there, at first.
     pub stats: Arc<FlushStats>,
+    /// Where copies of the truth are; `None`: nowhere.
+    pub base: Option<Arc<dyn Base>>,
 }
 
 /// What a start comes to.
@@ -74,6 +77,7 @@ pub async fn start(mut parts: StartParts) -> Result<Started, StartRefused> {
     migrate(&parts).await?;
     let row = patiently(&parts, || parts.store.owner()).await?;
     refuse_copy(&parts, &row)?;
+    refuse_beside_copies(&parts, &row).await?;
     apply_outboxes(&parts, &row).await?;
     let claim = claim(&parts, &row);
     let epoch = match patiently(&parts, || parts.store.begin_epoch(&claim)).await? {
@@ -152,6 +156,40 @@ async fn refuse_another_data_set(parts: &StartParts) -> Result<(), StartRefused>
     Err(StartRefused(wrong_data_set(parts.directory.path(), own, found)))
 }
 
+/// A truth and a directory that are both new beside copies: what was in the copies is lost, and would be granted again.
+async fn refuse_beside_copies(parts: &StartParts, row: &OwnerRow) -> Result<(), StartRefused> {
+    let Some(base) = &parts.base else { return Ok(()) };
+    // A truth whose restore has not ended has an epoch and no data set.
+    if parts.directory.data_set().is_some() || row.data_set.is_some() || row.epoch > 0 {
+        return Ok(());
+    }
+    let mut backoff = BACKOFF;
+    let lines = Seldom::default();
+    loop {
+        match base.newest().await {
+            Ok(None) => return Ok(()),
+            Ok(Some(newest)) => {
+                return Err(StartRefused(format!(
+                    "the truth and the data directory {} are new, but there is the snapshot {newest}: to go on with what it has, run quotad \
+                     snapshot restore with the same settings, then start; to begin with nothing, name another place by snapshots",
+                    parts.directory.path().display()
+                )));
+            }
+            Err(BaseError::Refused(reason)) => return Err(StartRefused(reason)),
+            Err(BaseError::Away(reason)) => {
+                let trouble = format!(
+                    "a new truth waits for the store of snapshots, which may have its data: {reason}"
+                );
+                if lines.is_due(parts.clock.now().as_micros()).is_some() {
+                    tracing::warn!("{trouble}");
+                }
+                parts.stats.note_trouble(trouble, parts.clock.now());
+                tokio::time::sleep(backoff.pause(parts.clock.now())).await;
+            }
+        }
+    }
+}
+
 /// Whoever runs in the directory that this one was copied from would lose the truth to it without a word.
 fn refuse_copy(parts: &StartParts, row: &OwnerRow) -> Result<(), StartRefused> {
     let Lease::Held(left) = row.lease else { return Ok(()) };
@@ -173,8 +211,8 @@ pub(super) fn wrong_data_set(path: &Path, own: DataSetId, found: Option<DataSetI
         |found| format!("holds the data set {found}"),
     );
     format!(
-        "the data directory {} belongs to the data set {own}, but the truth {found}; point --truth at the right database, restore it, or \
-         give the new truth a data directory of its own with --data-dir",
+        "the data directory {} belongs to the data set {own}, but the truth {found}; point --truth at the right database, restore this one (quotad \
+         snapshot restore), or give the new truth a data directory of its own with --data-dir",
         path.display()
     )
 }

@@ -28,8 +28,8 @@ fn told(error: &SnapshotError) -> BaseError {
         BaseError::Away(error.to_string())
     } else {
         BaseError::Refused(format!(
-            "the newest snapshot of the ephemeral databases cannot be read as things are: {error}; an older one would grant again what was used \
-             since: see to it that this one can be read, or begin with empty ones by --snapshots none"
+            "the newest snapshot of the ephemeral databases cannot be read as things are: {error}; to begin without it would grant again what was \
+             used: see to it that it can be read, or begin with empty ones by --snapshots none"
         ))
     }
 }
@@ -132,6 +132,17 @@ impl Base for SnapshotBase {
         })
     }
 
+    fn newest(&self) -> Pin<Box<dyn Future<Output = Result<Option<String>, BaseError>> + Send + '_>> {
+        Box::pin(async move {
+            let ids = self.catalog.ids().await.map_err(|error| match error.is_temporary() {
+                true => BaseError::Away(error.to_string()),
+                false => BaseError::Refused(error.to_string()),
+            })?;
+            let place = self.catalog.objects.describe();
+            Ok(ids.first().map(|id| format!("{id} in {place}")))
+        })
+    }
+
     fn load(&self, put: Put) -> Pin<Box<dyn Future<Output = Result<u64, String>> + Send + '_>> {
         let found = self.found.lock().clone();
         Box::pin(async move {
@@ -153,6 +164,7 @@ impl Base for SnapshotBase {
         begin: &'a (dyn Fn() -> Put + Sync),
     ) -> Pin<Box<dyn Future<Output = Result<Option<String>, BaseError>> + Send + 'a>> {
         Box::pin(async move {
+            let mut first_error = None;
             for id in self.catalog.ids().await.map_err(|error| told(&error.into()))? {
                 match self.load_ephemeral_of(id, data_set, databases, begin).await {
                     Ok(EphemeralFound::Loaded) => return Ok(Some(id.to_string())),
@@ -161,10 +173,12 @@ impl Base for SnapshotBase {
                     Err(error) if !error.is_damage() => return Err(told(&error)),
                     Err(error) => {
                         tracing::error!(%id, "a snapshot of ephemeral databases is passed over, the one before is tried: {error}");
+                        first_error.get_or_insert(error);
                     }
                 }
             }
-            Ok(None)
+            // To begin empty would grant everything again.
+            first_error.map_or(Ok(None), |error| Err(told(&error)))
         })
     }
 }

@@ -121,6 +121,27 @@ impl Catalog {
         self.accepts_unsealed || self.keys.sealing().is_none()
     }
 
+    /// Refuses to write what is not sealed behind a snapshot that is: more likely a key was forgotten.
+    ///
+    /// # Errors
+    /// [`SnapshotError::OtherData`] where that is so; when the store refuses.
+    pub(super) async fn refuse_plain_beside_sealed(&self) -> Result<(), SnapshotError> {
+        if self.keys.sealing().is_some() || self.accepts_unsealed {
+            return Ok(());
+        }
+        let Some(newest) = self.ids().await?.into_iter().next() else { return Ok(()) };
+        match self.any_manifest(newest).await {
+            Ok(Manifest { key_id: Some(key), .. }) => Err(SnapshotError::OtherData(format!(
+                "the newest snapshot in {} is encrypted with the key {key}, and no snapshot-key-file is set: the next one would be readable for \
+                 all; set the key, name another place by snapshots, or say snapshot-accept-unencrypted yes",
+                self.objects.describe()
+            ))),
+            Err(error) if error.is_temporary() => Err(error),
+            // One that cannot be read says nothing of keys.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     async fn any_manifest(&self, id: SnapshotId) -> Result<Manifest, SnapshotError> {
         let name = names::manifest(id);
         let bytes = self.objects.read(&name, MAX_MANIFEST_BYTES as u64).await?;

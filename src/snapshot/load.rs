@@ -140,11 +140,18 @@ pub(super) async fn fill_memory(
     engine: &Arc<Engine>,
     clock: &Arc<dyn Clock>,
     stats: &SnapshotStats,
-) -> Result<(), SnapshotError> {
+) -> Result<Option<SnapshotId>, SnapshotError> {
     let mut first_error = None;
     for id in catalog.ids().await? {
         match fill_from(catalog, engine, clock, stats, id).await {
-            Ok(true) => return Ok(()),
+            Ok(true) => {
+                if let Some(error) = first_error {
+                    stats.note_trouble(format!(
+                        "memory was filled from {id}, since a newer snapshot is damaged: {error}"
+                    ));
+                }
+                return Ok(Some(id));
+            }
             Ok(false) => {}
             Err(error) if error.is_temporary() => return Err(error),
             Err(error) if !error.is_damage() => {
@@ -164,7 +171,7 @@ pub(super) async fn fill_memory(
         }
     }
     match first_error {
-        None => Ok(()),
+        None => Ok(None),
         Some(error) => Err(SnapshotError::OtherData(format!(
             "no snapshot in {} can be loaded: {error}; restore one that can, or begin empty with another --snapshots",
             catalog.objects.describe()

@@ -1,10 +1,10 @@
 //! Which snapshots are kept: the newest, then one a day, then one a month; and never none.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::catalog::{Catalog, Listed, ORPHAN_AGE};
 use super::error::SnapshotError;
-use super::format::SnapshotId;
+use super::format::{ManifestPart, SnapshotId};
 use super::names;
 use crate::clock::Timestamp;
 
@@ -100,7 +100,9 @@ pub async fn prune(
             Some(_) => _ = unread.insert(one.id),
         }
     }
-    let kept: Vec<Kept> = listed.iter().map(kept_of).collect();
+    let parts = catalog.objects.list(names::PARTS).await?;
+    let sizes = parts.iter().map(|part| (part.name.as_str(), part.bytes)).collect();
+    let kept: Vec<Kept> = listed.iter().map(|listed| kept_of(listed, &sizes)).collect();
     let mut superfluous = retention.superfluous(&kept, now);
     superfluous.retain(|id| !unread.contains(id));
     let known: BTreeSet<SnapshotId> = kept.iter().map(|kept| kept.id).collect();
@@ -114,7 +116,6 @@ pub async fn prune(
         }
     }
     let oldest = now.as_micros().saturating_sub(u64::try_from(ORPHAN_AGE.as_micros()).unwrap_or(u64::MAX));
-    let parts = catalog.objects.list(names::PARTS).await?;
     let is_orphan = |name: &str| names::snapshot_of_part(name).is_some_and(|id| !known.contains(&id));
     let orphans =
         parts.into_iter().filter(|part| part.modified.as_micros() < oldest && is_orphan(&part.name));
@@ -130,8 +131,12 @@ pub async fn prune(
     Ok(pruned)
 }
 
-fn kept_of(listed: &Listed) -> Kept {
-    let is_good = listed.manifest.as_ref().is_ok_and(|manifest| manifest.confirmed && manifest.complete);
+/// One is good whose parts are there with their sizes: what is in them only `verify` looks at.
+fn kept_of(listed: &Listed, sizes: &HashMap<&str, u64>) -> Kept {
+    let is_good = listed.manifest.as_ref().is_ok_and(|manifest| {
+        let is_there = |part: &ManifestPart| sizes.get(part.name.as_str()) == Some(&part.bytes);
+        manifest.confirmed && manifest.complete && manifest.parts.iter().all(is_there)
+    });
     Kept { id: listed.id, is_good }
 }
 

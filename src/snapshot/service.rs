@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::catalog::{Catalog, Claimant};
 use super::error::SnapshotError;
-use super::format::{Extent, Manifest, TruthKind};
+use super::format::{Extent, Manifest, SnapshotId, TruthKind};
 use super::load;
 use super::retention::{self, Retention};
 use super::source::{MemorySource, Source};
@@ -60,6 +60,8 @@ pub struct Snapshots {
     requests: mpsc::Sender<Request>,
     stopping: watch::Sender<Option<Patience>>,
     failed: watch::Sender<Option<Arc<str>>>,
+    /// What the end has lost.
+    lost: Mutex<Option<String>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -80,13 +82,14 @@ impl Snapshots {
     /// When the system gives no thread.
     pub fn begin(parts: SnapshotParts) -> Result<Arc<Self>, String> {
         let (requests, waiting) = mpsc::channel(WAITING_REQUESTS);
-        let stats = Arc::new(SnapshotStats::default());
+        let stats = Arc::new(SnapshotStats::since(parts.clock.now()));
         stats.set_loading(parts.truth.is_err());
         let snapshots = Arc::new(Self {
             stats,
             requests,
             stopping: watch::Sender::new(None),
             failed: watch::Sender::new(None),
+            lost: Mutex::new(None),
             thread: Mutex::new(None),
         });
         let service = Service { snapshots: Arc::clone(&snapshots), waiting };
@@ -103,6 +106,7 @@ impl Snapshots {
     /// When too many wait, or the store has not answered since the start.
     pub fn ask(&self) -> Result<(), String> {
         if let Some(reason) = self.stats.waits_for_store() {
+            self.stats.note_failed();
             return Err(not_begun(&reason));
         }
         self.requests.try_send(Request(None)).map_err(|_| "too many snapshots are asked for".to_owned())
@@ -124,9 +128,12 @@ impl Snapshots {
         };
         let stats = Arc::clone(&self.stats);
         async move {
-            sent?;
+            sent.inspect_err(|_| stats.note_failed())?;
             tokio::select! {
-                reason = stats.waiting_for_store() => Err(not_begun(&reason)),
+                reason = stats.waiting_for_store() => {
+                    stats.note_failed();
+                    Err(not_begun(&reason))
+                }
                 answer = answered => answer.unwrap_or_else(|_| Err("the server is ending".to_owned())),
             }
         }
@@ -143,13 +150,17 @@ impl Snapshots {
     }
 
     /// Writes a last snapshot, for at most `patience`, and ends. Nothing is changed any more.
-    pub async fn stop(&self, patience: Duration) {
+    ///
+    /// # Errors
+    /// What is lost, where snapshots are the only copy of anything and the last one could not be written.
+    pub async fn stop(&self, patience: Duration) -> Result<(), String> {
         self.stopping.send_replace(Some(Patience { began: Stopwatch::start(), most: patience }));
         let thread = self.thread.lock().take();
         if let Some(thread) = thread {
             // It ends by itself within its patience.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
+        self.lost.lock().take().map_or(Ok(()), Err)
     }
 }
 
@@ -177,6 +188,7 @@ impl Service {
             Err(error) => return self.fail(&format!("no runtime could be made: {error}")),
         };
         let truth = parts.truth.as_ref().ok().map(|(truth, _)| Arc::clone(truth));
+        let is_the_only_copy = !parts.engine.ephemeral_databases().is_empty();
         runtime.block_on(async {
             let mut ending = self.snapshots.stopping.subscribe();
             let stats = Arc::clone(&self.snapshots.stats);
@@ -190,6 +202,7 @@ impl Service {
                     }
                     match tokio::time::timeout(self.patience(), &mut begin).await {
                         Ok(begun) => begun,
+                        Err(_) if is_the_only_copy => return self.note_lost(),
                         Err(_) => return,
                     }
                 }
@@ -206,6 +219,9 @@ impl Service {
             let last = self.write_last(&running);
             if tokio::time::timeout(self.patience(), last).await.is_err() {
                 tracing::warn!("the last snapshot was not done in time; the one before stays the newest");
+                if is_the_only_copy {
+                    self.note_lost();
+                }
             }
         });
         runtime.shutdown_background();
@@ -241,6 +257,7 @@ impl Service {
             }
             if !is_asked && !running.has_changes() {
                 running.put_off();
+                self.snapshots.stats.note_unchanged(running.writer.clock.now());
                 continue;
             }
             let written = self.write(running).await;
@@ -257,10 +274,26 @@ impl Service {
         }
     }
 
+    /// Writes what was changed behind the last one. Where snapshots are the only copy of anything, a store that fails is asked on.
     async fn write_last(&self, running: &Running) {
-        if running.has_changes() {
-            let _told_in_the_log = self.write(running).await;
+        if !running.has_changes() {
+            return;
         }
+        while self.write(running).await.is_err() && running.is_the_only_copy() {
+            tokio::time::sleep(FIRST_PAUSE).await;
+        }
+    }
+
+    /// Notes that the last snapshot is missing although it is the only copy of something.
+    fn note_lost(&self) {
+        let figures = self.snapshots.stats.figures();
+        let last = figures.last.map_or_else(|| "no snapshot".to_owned(), |last| last.id.to_string());
+        let reason = figures
+            .trouble
+            .map_or_else(|| "it was not done in time".to_owned(), |trouble| (*trouble).clone());
+        *self.snapshots.lost.lock() = Some(format!(
+            "what was changed behind {last} and is in snapshots only is lost, since the last snapshot was not written: {reason}"
+        ));
     }
 
     async fn write(&self, running: &Running) -> Result<Manifest, String> {
@@ -322,12 +355,14 @@ impl Running {
     /// Waits for the truth, or fills memory from the newest snapshot where there is none.
     async fn begin(parts: SnapshotParts, stats: &SnapshotStats) -> Result<Self, String> {
         let SnapshotParts { catalog, engine, gate, clock, truth, holder, start, interval, retention } = parts;
+        let mut loaded_from = None;
         let (source, directory) = match truth {
             Ok((truth, kind)) => {
                 wait_until_loaded(&truth).await;
                 let data_set = truth.data_set().ok_or("the truth has no data set")?;
                 let claimant = Claimant { data_set, start, holder: holder.clone(), now: clock.now() };
                 let epoch = truth.progress.epoch();
+                patiently(stats, async || catalog.refuse_plain_beside_sealed().await).await?;
                 patiently(stats, async || catalog.claim(&claimant, epoch).await).await?;
                 (Source::Truth { truth, kind }, None)
             }
@@ -343,7 +378,7 @@ impl Running {
                 let claimant = Claimant { data_set, start, holder: holder.clone(), now: clock.now() };
                 let epoch = patiently(stats, async || catalog.take_epoch(&claimant).await).await?;
                 let loaded = async || load::fill_memory(&catalog, &engine, &clock, stats).await;
-                patiently(stats, loaded).await?;
+                loaded_from = patiently(stats, loaded).await?;
                 engine.end_loading();
                 let memory = MemorySource {
                     engine: Arc::clone(&engine),
@@ -365,14 +400,14 @@ impl Running {
             last_seq: Mutex::new(None),
             _directory: directory,
         };
-        running.find_last(stats).await;
+        running.find_last(stats, loaded_from).await;
         Ok(running)
     }
 
-    /// The newest snapshot that is there already.
-    async fn find_last(&self, stats: &SnapshotStats) {
+    /// The newest snapshot that is there already: the one that memory was filled from, where it was.
+    async fn find_last(&self, stats: &SnapshotStats, loaded_from: Option<SnapshotId>) {
         let Ok(ids) = self.writer.catalog.ids().await else { return };
-        for id in ids {
+        for id in ids.into_iter().filter(|&id| loaded_from.is_none_or(|from| id <= from)) {
             let Ok(manifest) = self.writer.catalog.manifest(id).await else { continue };
             stats.note_last(&manifest);
             if manifest.confirmed && manifest.complete {
@@ -395,11 +430,15 @@ impl Running {
         }
     }
 
-    /// Whether anything was changed since the last snapshot; without a truth nobody knows.
+    /// Whether anything was changed since the last snapshot; of what no truth gets nobody knows.
     fn has_changes(&self) -> bool {
         let last = *self.last_seq.lock();
-        self.writer.source.truth().is_none()
-            || last.is_none_or(|last| self.writer.source.changed_before() > last)
+        self.is_the_only_copy() || last.is_none_or(|last| self.writer.source.changed_before() > last)
+    }
+
+    /// Whether anything is kept by snapshots alone.
+    fn is_the_only_copy(&self) -> bool {
+        !self.writer.engine.ephemeral_databases().is_empty()
     }
 
     fn put_off(&self) {

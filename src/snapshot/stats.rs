@@ -25,6 +25,10 @@ pub struct SnapshotStats {
     loaded_entries: AtomicU64,
     load_micros: AtomicU64,
     last: Mutex<Option<LastSnapshot>>,
+    /// When the server began.
+    since_micros: AtomicU64,
+    /// When it was seen last that nothing was changed since the last one.
+    unchanged_micros: AtomicU64,
     trouble: ArcSwapOption<String>,
     /// Why snapshots have not begun yet, where the store is waited for.
     waits_for: watch::Sender<Option<Arc<str>>>,
@@ -75,15 +79,24 @@ pub struct SnapshotFigures {
     pub load_micros: u64,
     /// The last one.
     pub last: Option<LastSnapshot>,
+    /// Up to when everything is in a snapshot; before the first one, when the server began.
+    pub as_of: Timestamp,
     /// Why the last try failed; `None`: it did not.
     pub trouble: Option<Arc<String>>,
 }
 
 impl SnapshotStats {
+    /// Of a server that begins now.
+    pub(super) fn since(now: Timestamp) -> Self {
+        Self { since_micros: AtomicU64::new(now.as_micros()), ..Self::default() }
+    }
+
     /// A look at all of it.
     #[must_use]
     pub fn figures(&self) -> SnapshotFigures {
         let value = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let last = *self.last.lock();
+        let cut = last.map_or_else(|| value(&self.since_micros), |last| last.at.as_micros());
         SnapshotFigures {
             is_running: self.is_running.load(Ordering::Relaxed),
             began: Timestamp::from_micros(value(&self.began_micros)),
@@ -95,7 +108,8 @@ impl SnapshotStats {
             last_micros: value(&self.last_micros),
             loaded_entries: value(&self.loaded_entries),
             load_micros: value(&self.load_micros),
-            last: *self.last.lock(),
+            last,
+            as_of: Timestamp::from_micros(cut.max(value(&self.unchanged_micros))),
             trouble: self.trouble.load_full(),
         }
     }
@@ -130,8 +144,18 @@ impl SnapshotStats {
         *self.last.lock() = Some(manifest.into());
     }
 
-    pub(super) fn end_failed(&self, reason: String) {
+    /// Notes that nothing was changed since the last one, which so is as good as one of now.
+    pub(super) fn note_unchanged(&self, now: Timestamp) {
+        self.unchanged_micros.store(now.as_micros(), Ordering::Relaxed);
+    }
+
+    /// Counts one that is not there for whoever asked.
+    pub(super) fn note_failed(&self) {
         self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end_failed(&self, reason: String) {
+        self.note_failed();
         self.note_trouble(reason);
         self.is_running.store(false, Ordering::Relaxed);
     }

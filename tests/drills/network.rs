@@ -6,7 +6,7 @@ use crate::bucket::Bucket;
 use crate::client::Client;
 use crate::http_proxy::Fault;
 use crate::program::{Running, text};
-use crate::site::{Site, stop};
+use crate::site::{Site, logged, stop};
 use crate::state::{fill, peek};
 use crate::support::Reply;
 
@@ -227,4 +227,26 @@ fn a_store_without_an_answer_is_told_in_time() {
     let tools = bucket.direct("one", &[]);
     let (code, told) = tools.snapshot(&["verify", "--all"]);
     assert_eq!(code, Some(0), "{told}");
+}
+
+#[test]
+fn an_end_whose_last_snapshot_fails_says_what_is_lost_or_tries_on() {
+    let bucket = Bucket::start();
+    let site = bucket.site("one", &["--truth", "none", "--shutdown-timeout", "6"]);
+    let server = site.start();
+    fill(&mut Client::of(&server));
+    bucket.network.script("PUT", ".part", ALWAYS, DENIED);
+    server.signal("-TERM");
+    let told = logged(&server, "the end was not in good order");
+    assert!(told.contains("behind no snapshot") && told.contains("AccessDenied"), "{told}");
+    assert_eq!(server.ended().code(), Some(1));
+    bucket.network.reset();
+
+    let server = site.start();
+    fill(&mut Client::of(&server));
+    bucket.network.script("PUT", ".part", 1, DENIED);
+    stop(server);
+    let server = site.start();
+    peek(&mut Client::of(&server), 98);
+    stop(server);
 }

@@ -8,7 +8,7 @@ use crate::dispatch::{
 pub(super) static SPEC: Spec = Spec {
     name: "shutdown",
     syntax: "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
-    summary: "Finishes running turns, answers, closes every connection and ends the server.",
+    summary: "Finishes running turns, answers, closes every connection, writes what is not durable yet and a last snapshot, also with NOSAVE, and ends the server.",
     group: Group::Server,
     since: "0.1.0",
     complexity: "O(1)",

@@ -41,6 +41,7 @@ impl Half {
             take_over: false,
             with_outbox: true,
             stats: Arc::default(),
+            base: None,
         };
         let Started { epoch, claim, outbox, directory } =
             start(parts).await.expect("the truth is this one's");
@@ -275,6 +276,7 @@ fn a_server_whose_truth_another_owns_is_fenced_and_changes_nothing() {
             take_over: false,
             with_outbox: true,
             stats: Arc::default(),
+            base: None,
         };
         let refused = start(parts).await.err().expect("another holds the lease");
         assert!(refused.0.contains("owned by another server (another)"), "{}", refused.0);

@@ -9,6 +9,7 @@ use super::{Check, Truth, TruthParts};
 use crate::persist::ephemeral::EphemeralStart;
 use crate::persist::fetcher::{FetchParts, FetchRequests, Fetcher};
 use crate::persist::filter::FilterKeeper;
+use crate::persist::flush_stats::FlushStats;
 use crate::persist::janitor::Janitor;
 use crate::persist::lease::LeaseKeeper;
 use crate::persist::pending::Pending;
@@ -26,6 +27,7 @@ pub(super) async fn fill_ephemeral(
     store: &Arc<dyn Store>,
     epoch: &Epoch,
     owner: OwnerId,
+    stats: &FlushStats,
 ) -> Result<(), StartRefused> {
     let start = EphemeralStart {
         store,
@@ -36,6 +38,7 @@ pub(super) async fn fill_ephemeral(
         epoch: epoch.epoch,
         owner,
         lease: parts.lease,
+        stats,
     };
     start.run().await
 }

@@ -24,6 +24,7 @@ async fn an_outbox_whose_batches_the_truth_has_is_known() {
         take_over: false,
         with_outbox: true,
         stats: Arc::default(),
+        base: None,
     };
     let row = store.owner().await.unwrap();
     let data_set = row.data_set.unwrap();
