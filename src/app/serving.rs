@@ -169,15 +169,20 @@ async fn end_by_truth(assembly: &Assembly) -> End {
             None => std::future::pending().await,
         }
     };
-    let reason = tokio::select! {
-        reason = truth => reason,
-        reason = snapshots => reason,
+    let (reason, is_in_order) = tokio::select! {
+        reason = truth => (reason, false),
+        // The truth is this server's still, so what was acknowledged goes there.
+        reason = snapshots => (reason, true),
     };
     if assembly.shutdown.is_begun() {
         // The end in good order tells of it.
         return std::future::pending().await;
     }
     tracing::error!("the server ends: {reason}");
+    if is_in_order {
+        assembly.shutdown.begin();
+        return std::future::pending().await;
+    }
     End::Failed
 }
 

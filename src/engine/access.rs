@@ -300,6 +300,15 @@ impl<'t> Slot<'t> {
         self.store(value, word)
     }
 
+    /// As [`swap`](Self::swap), of what was under another key until now: a snapshot that has not read it there reads it here.
+    pub fn swap_moved(&mut self, content: Content, expiry: Expiry) -> Option<Text> {
+        let swapped = self.swap(content, expiry);
+        if let Some(slot) = self.found {
+            self.table.owe_moved(slot, self.engine.tracking(self.database));
+        }
+        swapped
+    }
+
     /// Puts the state of one limit that is numbered already under the key.
     pub(super) fn put_quota(&mut self, limit: LimitId, word: u128) {
         self.store(Value::Quota(limit), word);

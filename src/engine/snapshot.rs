@@ -143,13 +143,14 @@ impl Snapshots {
 
     /// Takes over tables that are about to be freed, where a snapshot still reads them.
     pub(super) fn keep_emptied(&self, database: u8, had_all: bool, tables: &mut Vec<Table>) {
-        if self.running().is_none() {
-            return;
-        }
+        let Some(number) = self.running() else { return };
         if !had_all {
             self.has_gap.store(true, Ordering::Relaxed);
         }
-        let emptied = tables.drain(..).map(|table| Emptied { database, table, next: Some(0) });
+        // What was made behind the cut owes nothing; and in one that is not of one moment what is gone need not be.
+        let is_inexact = self.is_inexact.load(Ordering::Relaxed);
+        let emptied = tables.extract_if(.., |table| !is_inexact && table.owes(number));
+        let emptied = emptied.map(|table| Emptied { database, table, next: Some(0) });
         self.emptied.lock().extend(emptied);
     }
 }
@@ -225,9 +226,26 @@ impl Table {
     #[inline]
     pub(super) fn settle_for_snapshot(&mut self, slot: u32, tracking: &Tracking) {
         if let Some(number) = tracking.snapshots.running() {
+            let is_inexact = tracking.snapshots.is_inexact.load(Ordering::Relaxed);
             let owed = &mut self.changes().owed;
             owed.turn_to(number);
-            owed.settle(slot);
+            if is_inexact {
+                // What was under another name and not read is under none any more: it was not kept.
+                owed.unsettle(slot);
+            } else {
+                owed.settle(slot);
+            }
+        }
+    }
+
+    /// What is at `slot` was under another key.
+    pub(super) fn owe_moved(&mut self, slot: u32, tracking: &Tracking) {
+        if let Some(number) = tracking.snapshots.running()
+            && tracking.snapshots.is_inexact.load(Ordering::Relaxed)
+        {
+            let owed = &mut self.changes().owed;
+            owed.turn_to(number);
+            owed.unsettle(slot);
         }
     }
 
@@ -258,6 +276,22 @@ impl Table {
             snapshots.count(&snapshots.left_bytes, size_of::<Box<[u8]>>() + key.len());
             owed.left.insert(key.into());
         }
+    }
+
+    /// Whether it has anything that a snapshot of one moment still needs.
+    fn owes(&mut self, number: u32) -> bool {
+        let mut next = self.next_used(0);
+        while let Some(slot) = next {
+            let owed = &mut self.changes().owed;
+            owed.turn_to(number);
+            if !owed.is_settled(slot) {
+                return true;
+            }
+            next = self.next_used(slot + 1);
+        }
+        let owed = &mut self.changes().owed;
+        owed.turn_to(number);
+        !owed.kept.is_empty()
     }
 
     /// Takes up to `most` of what was kept.

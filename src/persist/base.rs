@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::store::{DataSetId, EpochRow};
+use crate::clock::Timestamp;
 use crate::engine::value::Content;
 use crate::engine::{DatabaseSet, Expiry};
 
@@ -24,16 +25,22 @@ pub struct Past {
     pub applied: u64,
     /// Keys whose end was written up to this batch may be missing without a row.
     pub pruned: u64,
+    /// When it says so.
+    pub now: Timestamp,
 }
 
 impl Past {
-    /// Whether the truth was once as it is behind this batch of this epoch, and still tells all that was changed since.
+    /// Whether the truth was once as it is behind this batch of this epoch at this time, and still tells all that was changed since. A
+    /// truth that was set back gives numbers a second time, but at a later time. What was cut in the future was cut by a wrong clock, which
+    /// had ended what lives.
     #[must_use]
-    pub fn has(&self, epoch: u64, seq: u64) -> bool {
+    pub fn has(&self, epoch: u64, seq: u64, at: Timestamp) -> bool {
         let row = self.epochs.iter().find(|row| row.epoch == epoch);
-        let is_known = row.is_some_and(|row| {
-            (row.first_seq.saturating_sub(1)..=row.last_seq.unwrap_or(self.applied)).contains(&seq)
-        });
+        let is_known = at <= self.now
+            && row.is_some_and(|row| {
+                row.started_at <= at
+                    && (row.first_seq.saturating_sub(1)..=row.last_seq.unwrap_or(self.applied)).contains(&seq)
+            });
         is_known && seq <= self.applied && seq >= self.pruned
     }
 }
@@ -136,26 +143,35 @@ impl ChangedKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
     use crate::persist::Id;
 
     #[test]
     fn only_states_that_the_truth_had_and_still_tells_of_are_known() {
         let row = |epoch, first_seq, last_seq| EpochRow {
             epoch,
-            started_at: Timestamp::EPOCH,
+            started_at: Timestamp::from_millis(epoch * 1_000),
             first_seq,
             last_seq,
         };
         let epochs = vec![row(5, 41, None), row(3, 11, Some(40)), row(2, 1, Some(10))];
-        let past = Past { data_set: Id([1; 16]), epochs, applied: 50, pruned: 20 };
-        let known = |epoch, seq| past.has(epoch, seq);
+        let past = Past {
+            data_set: Id([1; 16]),
+            epochs,
+            applied: 50,
+            pruned: 20,
+            now: Timestamp::from_millis(9_000),
+        };
+        let known = |epoch, seq| past.has(epoch, seq, Timestamp::from_millis(epoch * 1_000 + 500));
         assert!(known(5, 50) && known(5, 40) && known(3, 40) && known(3, 20));
         assert!(!known(5, 51), "the truth has lost it");
         assert!(!known(3, 41), "the epoch ended before");
         assert!(!known(3, 19), "deletions behind it are forgotten");
         assert!(!known(4, 40), "the truth never had this epoch");
         assert!(!known(6, 50));
+        let at = |millis| past.has(5, 50, Timestamp::from_millis(millis));
+        assert!(at(5_000) && at(9_000));
+        assert!(!at(4_999), "another epoch had this number before the truth was set back");
+        assert!(!at(9_001), "the clock was ahead");
     }
 
     #[test]

@@ -135,6 +135,7 @@ impl Recovery {
             epochs: self.store.epochs().await.ok()?.rows,
             applied: self.store.owner().await.ok()?.applied,
             pruned: self.store.pruned().await.ok()?,
+            now: self.clock.now(),
         };
         let found = base.find(&past).await?;
         let most_changed = usize::try_from(found.entries / 2).unwrap_or(usize::MAX).max(LEAST_CHANGED);

@@ -93,6 +93,7 @@ pub struct Truth {
     /// Once the service has begun.
     store: OnceLock<Arc<dyn Store>>,
     data_set: OnceLock<DataSetId>,
+    owner: OnceLock<OwnerId>,
     /// Up to which batch keys that are gone may be forgotten.
     prune_limit: Arc<PruneLimit>,
     door: FetchDoor,
@@ -148,6 +149,7 @@ impl Truth {
             moments: Arc::default(),
             store: OnceLock::new(),
             data_set: OnceLock::new(),
+            owner: OnceLock::new(),
             prune_limit: Arc::default(),
             door,
             checks,
@@ -198,6 +200,12 @@ impl Truth {
     #[must_use]
     pub fn data_set(&self) -> Option<DataSetId> {
         self.data_set.get().copied()
+    }
+
+    /// Who owns it; `None`: the service has not begun.
+    #[must_use]
+    pub fn owner(&self) -> Option<OwnerId> {
+        self.owner.get().copied()
     }
 
     /// Lets rows of keys that are gone be forgotten only up to this batch, for a week from its cut: a start from a snapshot of it needs those
@@ -359,6 +367,7 @@ impl Running {
         let _ = truth.outbox.set(outbox.clone());
         let _ = truth.store.set(Arc::clone(&store));
         let _ = truth.data_set.set(epoch.data_set);
+        let _ = truth.owner.set(claim.owner);
         let first = (parts.engine.open_generation(), epoch.applied + 1);
         let pending = Arc::new(Pending::default());
         let waiting = Arc::clone(&pending);

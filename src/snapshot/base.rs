@@ -80,7 +80,9 @@ impl SnapshotBase {
 
     async fn newest(&self, past: &Past) -> Result<Option<Manifest>, SnapshotError> {
         for id in self.catalog.ids().await? {
-            if !past.has(id.epoch(), id.seq()) {
+            // Names have whole seconds.
+            let at = id.cut_at().plus_micros(999_999).min(past.now);
+            if !past.has(id.epoch(), id.seq(), at) {
                 continue;
             }
             match self.catalog.manifest(id).await {
@@ -89,10 +91,13 @@ impl SnapshotBase {
                         && manifest.complete
                         && manifest.data_set == past.data_set
                         && manifest.truth != TruthKind::None
+                        && past.has(manifest.epoch, manifest.seq, manifest.cut_at)
                         && match manifest.extent {
                             Extent::Cut => true,
                             // Entries may be as late as its end, which the truth must still have.
-                            Extent::Interval { until_seq } => past.has(manifest.epoch, until_seq),
+                            Extent::Interval { until_seq } => {
+                                past.has(manifest.epoch, until_seq, manifest.cut_at)
+                            }
                         };
                     if is_usable {
                         return Ok(Some(manifest));

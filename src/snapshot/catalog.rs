@@ -13,7 +13,7 @@ use super::format::{
 use super::names;
 use super::objects::{Created, Objects, ObjectsError};
 use crate::clock::Timestamp;
-use crate::persist::{ClosedPeriod, DataSetId, Id};
+use crate::persist::{ClosedPeriod, DataSetId, EpochRow, Id, OwnerId};
 
 /// The most bytes of a writer's mark.
 const MAX_MARK_BYTES: u64 = 4_096;
@@ -62,6 +62,12 @@ struct Mark {
     /// The same for people.
     holder: String,
     since_us: u64,
+    /// Who owns the truth that has given the epoch, or the data directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    /// When the epoch began, as the truth tells it; none without a truth. Two truths that were one give the same numbers at other times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    epoch_began_us: Option<u64>,
 }
 
 /// Who wants to write.
@@ -75,6 +81,17 @@ pub struct Claimant {
     pub holder: String,
     /// When.
     pub now: Timestamp,
+    /// Who owns the truth, or the data directory.
+    pub owner: OwnerId,
+    /// The epochs of the truth; none where there is none, or they are not known.
+    pub epochs: Vec<EpochRow>,
+}
+
+impl Claimant {
+    /// When an epoch of the truth began.
+    fn began_us(&self, epoch: u64) -> Option<u64> {
+        self.epochs.iter().find(|row| row.epoch == epoch).map(|row| row.started_at.as_micros())
+    }
 }
 
 impl Catalog {
@@ -252,7 +269,21 @@ impl Catalog {
     pub async fn claim(&self, claimant: &Claimant, epoch: u64) -> Result<(), SnapshotError> {
         self.highest_epoch(claimant.data_set).await?;
         self.refuse_successor(epoch).await?;
+        self.refuse_another_past(claimant, epoch).await?;
         self.mark(claimant, epoch).await
+    }
+
+    /// Refuses a truth that has had the epoch in which somebody else wrote here last, but as another one: each start raises its epoch, so
+    /// that it would be the highest one day. One that was restored has not had it, or knows no beginning of it.
+    async fn refuse_another_past(&self, claimant: &Claimant, epoch: u64) -> Result<(), SnapshotError> {
+        let Some(last) = self.marked_epochs().await?.into_iter().filter(|&found| found < epoch).max() else {
+            return Ok(());
+        };
+        let mark = self.read_mark(last).await?;
+        let is_own = mark.owner == Some(claimant.owner.to_string());
+        let (told, known) = (mark.epoch_began_us, claimant.began_us(last).filter(|&began| began > 0));
+        let is_another = told.is_some() && known.is_some() && told != known;
+        if is_own || !is_another { Ok(()) } else { Err(self.fenced(last).await) }
     }
 
     /// Refuses whoever is not the last that came to write here.
@@ -284,6 +315,8 @@ impl Catalog {
             start: claimant.start.to_string(),
             holder: claimant.holder.clone(),
             since_us: claimant.now.as_micros(),
+            owner: Some(claimant.owner.to_string()),
+            epoch_began_us: claimant.began_us(epoch),
         };
         let text = serde_json::to_vec_pretty(&mark).map_err(SnapshotError::failed)?;
         match self.objects.create(&names::writer(epoch), Bytes::from(text)).await? {

@@ -50,7 +50,9 @@ impl SnapshotError {
     pub const fn is_damage(&self) -> bool {
         match self {
             Self::Objects(error) => error.is_damage(),
-            Self::Format { error, .. } => !matches!(error.problem, Problem::NoKey(_) | Problem::Newer { .. }),
+            Self::Format { error, .. } => {
+                !matches!(error.problem, Problem::NoKey(_) | Problem::Unsealed | Problem::Newer { .. })
+            }
             Self::OtherData(_) => true,
             Self::Fenced(_) | Self::Failed(_) => false,
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::catalog::{Catalog, Listed, ORPHAN_AGE};
 use super::error::SnapshotError;
-use super::format::{ManifestPart, SnapshotId};
+use super::format::{Extent, ManifestPart, SnapshotId};
 use super::names;
 use crate::clock::Timestamp;
 
@@ -102,7 +102,8 @@ pub async fn prune(
     }
     let parts = catalog.objects.list(names::PARTS).await?;
     let sizes = parts.iter().map(|part| (part.name.as_str(), part.bytes)).collect();
-    let kept: Vec<Kept> = listed.iter().map(|listed| kept_of(listed, &sizes)).collect();
+    let takes_unsealed = catalog.takes_unsealed();
+    let kept: Vec<Kept> = listed.iter().map(|listed| kept_of(listed, &sizes, takes_unsealed)).collect();
     let mut superfluous = retention.superfluous(&kept, now);
     superfluous.retain(|id| !unread.contains(id));
     let known: BTreeSet<SnapshotId> = kept.iter().map(|kept| kept.id).collect();
@@ -131,11 +132,15 @@ pub async fn prune(
     Ok(pruned)
 }
 
-/// One is good whose parts are there with their sizes: what is in them only `verify` looks at.
-fn kept_of(listed: &Listed, sizes: &HashMap<&str, u64>) -> Kept {
+/// One is good that a restore would take, and whose parts are there with their sizes: what is in them only `verify` looks at.
+fn kept_of(listed: &Listed, sizes: &HashMap<&str, u64>, takes_unsealed: bool) -> Kept {
     let is_good = listed.manifest.as_ref().is_ok_and(|manifest| {
         let is_there = |part: &ManifestPart| sizes.get(part.name.as_str()) == Some(&part.bytes);
-        manifest.confirmed && manifest.complete && manifest.parts.iter().all(is_there)
+        manifest.confirmed
+            && manifest.complete
+            && manifest.extent == Extent::Cut
+            && (manifest.key_id.is_some() || takes_unsealed)
+            && manifest.parts.iter().all(is_there)
     });
     Kept { id: listed.id, is_good }
 }

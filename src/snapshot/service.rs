@@ -152,7 +152,7 @@ impl Snapshots {
     /// Writes a last snapshot, for at most `patience`, and ends. Nothing is changed any more.
     ///
     /// # Errors
-    /// What is lost, where snapshots are the only copy of anything and the last one could not be written.
+    /// What is lost, where snapshots are the only copy of anything and the last one could not be written; why the service has failed.
     pub async fn stop(&self, patience: Duration) -> Result<(), String> {
         self.stopping.send_replace(Some(Patience { began: Stopwatch::start(), most: patience }));
         let thread = self.thread.lock().take();
@@ -160,7 +160,8 @@ impl Snapshots {
             // It ends by itself within its patience.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
-        self.lost.lock().take().map_or(Ok(()), Err)
+        let failed = self.failed.borrow().as_ref().map(ToString::to_string);
+        self.lost.lock().take().or(failed).map_or(Ok(()), Err)
     }
 }
 
@@ -360,7 +361,10 @@ impl Running {
             Ok((truth, kind)) => {
                 wait_until_loaded(&truth).await;
                 let data_set = truth.data_set().ok_or("the truth has no data set")?;
-                let claimant = Claimant { data_set, start, holder: holder.clone(), now: clock.now() };
+                let owner = truth.owner().ok_or("the truth has no owner")?;
+                let epochs = truth.epochs().map_or_else(Vec::new, |epochs| epochs.rows.clone());
+                let claimant =
+                    Claimant { data_set, start, holder: holder.clone(), now: clock.now(), owner, epochs };
                 let epoch = truth.progress.epoch();
                 patiently(stats, async || catalog.refuse_plain_beside_sealed().await).await?;
                 patiently(stats, async || catalog.claim(&claimant, epoch).await).await?;
@@ -375,7 +379,9 @@ impl Running {
                         data_set
                     }
                 };
-                let claimant = Claimant { data_set, start, holder: holder.clone(), now: clock.now() };
+                let (owner, now) = (directory.owner(), clock.now());
+                let claimant =
+                    Claimant { data_set, start, holder: holder.clone(), now, owner, epochs: Vec::new() };
                 let epoch = patiently(stats, async || catalog.take_epoch(&claimant).await).await?;
                 let loaded = async || load::fill_memory(&catalog, &engine, &clock, stats).await;
                 loaded_from = patiently(stats, loaded).await?;

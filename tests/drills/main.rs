@@ -29,6 +29,7 @@ mod folder;
 mod histories;
 mod kills;
 mod network;
+mod pasts;
 mod reading;
 mod retention;
 mod round_trip;

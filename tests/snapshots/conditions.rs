@@ -20,6 +20,8 @@ fn claimant() -> Claimant {
         start: Id([2; 16]),
         holder: "a test".to_owned(),
         now: Timestamp::from_millis(1_794_744_000_000),
+        owner: Id([3; 16]),
+        epochs: Vec::new(),
     }
 }
 

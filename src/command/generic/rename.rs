@@ -46,7 +46,7 @@ pub(super) fn rename(context: &mut Context<'_>, args: Args<'_>, overwrite: bool)
             return Ok((same && overwrite, None));
         }
         let moved = slots.slot(0).remove().expect("its presence was just seen under the same guard");
-        Ok((true, slots.slot(1).swap(moved.0, moved.1)))
+        Ok((true, slots.slot(1).swap_moved(moved.0, moved.1)))
     })?;
     let (renamed, _replaced) = result?;
     Ok(renamed)

@@ -197,6 +197,77 @@ fn what_is_kept_is_limited() {
 }
 
 #[test]
+fn what_is_renamed_is_under_one_of_its_names_also_where_too_much_was_changed() {
+    for ephemeral in [DatabaseSet::ALL, DatabaseSet::NONE] {
+        let engine = Engine::in_front_of_truth_beside(ephemeral);
+        engine.end_loading_ephemeral();
+        engine.end_loading();
+        let engine = Arc::new(engine);
+        let large = |letter: u8| Content::Text(Text::new(&vec![letter; 15 << 20]));
+        let put = |key: &str, content: Content| {
+            engine.edit(0, key.as_bytes(), START, |slot| slot.put(content, Expiry::NEVER)).unwrap();
+        };
+        (0..3).for_each(|key| put(&format!("large:{key}"), large(b'a')));
+        (0..100).for_each(|key| put(&format!("key:{key}"), Content::Integer(key)));
+        (0..50).for_each(|key| put(&format!("taken:{key}"), Content::Integer(-1)));
+        collect(&engine);
+        let cut = engine.begin_snapshot().unwrap();
+        let mut read = std::collections::BTreeSet::new();
+        let mut note = |entry: SnapshotEntry<'_>| {
+            if let Content::Integer(integer) = entry.content {
+                read.insert(integer);
+            }
+            ControlFlow::Continue(())
+        };
+        let mut pass = |places: &[SnapshotPlace]| {
+            places.iter().for_each(|&place| assert_eq!(cut.read(place, 0, &mut note), None));
+        };
+        let places = cut.places();
+        (0..3).for_each(|key| put(&format!("large:{key}"), large(b'b')));
+        assert!(!cut.is_exact());
+        pass(&places[..places.len() / 2]);
+        for key in 0..100 {
+            let new = if key < 50 { format!("taken:{key}") } else { format!("new:{key}") };
+            let keys = [(0, format!("key:{key}")), (0, new)];
+            let keys = [(0, keys[0].1.as_bytes()), (0, keys[1].1.as_bytes())];
+            let moved = engine.edit_many(&keys, START, |slots| {
+                let (content, expiry) = slots.slot(0).remove().unwrap();
+                slots.slot(1).swap_moved(content, expiry);
+            });
+            moved.unwrap();
+        }
+        pass(&places[places.len() / 2..]);
+        pass(&places);
+        assert!((0..100).all(|key| read.contains(&key)), "{read:?}");
+    }
+}
+
+#[test]
+fn a_database_that_is_emptied_again_and_again_keeps_no_more_than_it_had() {
+    let engine = Arc::new(Engine::new());
+    let put = |key: u8| {
+        engine.edit(0, &[key], START, |slot| slot.put(Content::Integer(1), Expiry::NEVER)).unwrap();
+    };
+    put(1);
+    let cut = engine.begin_snapshot().unwrap();
+    let mut entries = 0;
+    for key in 0..10 {
+        drop(engine.flush(0));
+        put(key);
+    }
+    let mut note = |_: SnapshotEntry<'_>| {
+        entries += 1;
+        ControlFlow::Continue(())
+    };
+    let mut tables = 0;
+    while cut.read_emptied(&mut note) {
+        tables += 1;
+    }
+    assert!(tables <= 2, "only what was there at the cut is kept, not {tables} tables");
+    assert_eq!(entries, 1);
+}
+
+#[test]
 fn keys_that_only_the_truth_had_leave_a_gap_when_they_are_emptied_away() {
     let engine = Engine::in_front_of_truth();
     engine.note_left(3, b"left");

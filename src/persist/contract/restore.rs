@@ -98,6 +98,7 @@ pub(in crate::persist) async fn a_restore_spares_what_is_there(harness: &impl Ha
     assert_eq!(integers(store, &["a"]).await, [Some(1)]);
     store.note_pruned(1).await.unwrap();
     assert_eq!(store.begin_restore(&restore(true)).await, Ok(Restoring::Begun));
-    assert_eq!((store.count(NOON).await, store.pruned().await), (Ok(0), Ok(0)));
+    assert_eq!(store.count(NOON).await, Ok(0));
+    assert_eq!(store.pruned().await, Ok(40), "nothing is known of what was deleted before");
     assert_eq!(store.flushed().await, Ok(Vec::new()));
 }

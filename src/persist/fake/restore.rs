@@ -17,12 +17,12 @@ impl Data {
         if let Some(refusal) = empty_refusal(&self.owner_row(), rows, restore) {
             return refusal;
         }
-        let epoch =
-            |epoch, first_seq, last_seq| EpochRow { epoch, started_at: self.now, first_seq, last_seq };
-        let epochs = vec![
-            epoch(restore.restored_epoch, 1, Some(restore.applied)),
-            epoch(restore.epoch, restore.applied + 1, None),
-        ];
+        let (applied, epoch) = (restore.applied, restore.restored_epoch);
+        let restored =
+            EpochRow { epoch, started_at: Timestamp::EPOCH, first_seq: 1, last_seq: Some(applied) };
+        let own =
+            EpochRow { epoch: restore.epoch, started_at: self.now, first_seq: applied + 1, last_seq: None };
+        let epochs = vec![restored, own];
         *self = Self {
             now: self.now,
             owner: Some(restore.owner),
@@ -30,6 +30,7 @@ impl Data {
             applied: restore.applied,
             lease_until: Some(after(self.now, restore.lease)),
             epochs,
+            pruned: restore.applied,
             ..Self::default()
         };
         Restoring::Begun

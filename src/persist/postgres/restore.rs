@@ -17,11 +17,12 @@ const ROWS: &str = "SELECT (SELECT count(*) FROM entries) + (SELECT count(*) FRO
 const EMPTY: &str = "TRUNCATE entries, flushed, closed_periods, rejected, refused_batches, epochs";
 
 const TAKE: &str =
-    "UPDATE owner SET data_set = NULL, epoch = $1, owner = $2::uuid, holder = $3, applied = $4, pruned = 0,
+    "UPDATE owner SET data_set = NULL, epoch = $1, owner = $2::uuid, holder = $3, applied = $4, pruned = $4,
     lease_until = clock_timestamp() + $5::bigint * interval '1 millisecond'";
 
+/// When the epoch of the data began is known to nobody here: in 1970, so before whatever was cut in it.
 const EPOCHS: &str = "INSERT INTO epochs (epoch, started_at, first_seq, last_seq)
-    VALUES ($1, clock_timestamp(), 1, $3), ($2, clock_timestamp(), $3 + 1, NULL)";
+    VALUES ($1, to_timestamp(0), 1, $3), ($2, clock_timestamp(), $3 + 1, NULL)";
 
 const NAME: &str =
     "UPDATE owner SET data_set = $3::uuid, lease_until = NULL WHERE epoch = $1 AND owner = $2::uuid";

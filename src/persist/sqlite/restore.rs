@@ -13,11 +13,12 @@ const ROWS: &str = "SELECT (SELECT count(*) FROM entries) + (SELECT count(*) FRO
 const EMPTY: &str = "DELETE FROM entries; DELETE FROM flushed; DELETE FROM closed_periods; DELETE FROM rejected; DELETE FROM refused_batches; DELETE FROM epochs";
 
 const TAKE: &str =
-    "UPDATE owner SET data_set = NULL, epoch = ?1, owner = ?2, holder = ?3, applied = ?4, pruned = 0,
+    "UPDATE owner SET data_set = NULL, epoch = ?1, owner = ?2, holder = ?3, applied = ?4, pruned = ?4,
     lease_until_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?5";
 
+/// When the epoch of the data began is known to nobody here: in 1970, so before whatever was cut in it.
 const EPOCHS: &str = "INSERT INTO epochs (epoch, started_at_ms, first_seq, last_seq)
-    VALUES (?1, CAST(unixepoch('subsec') * 1000 AS INTEGER), 1, ?3),
+    VALUES (?1, 0, 1, ?3),
         (?2, CAST(unixepoch('subsec') * 1000 AS INTEGER), ?3 + 1, NULL)";
 
 const NAME: &str = "UPDATE owner SET data_set = ?3, lease_until_ms = NULL WHERE epoch = ?1 AND owner = ?2";
