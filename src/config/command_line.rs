@@ -13,6 +13,9 @@ use super::snapshot_line::{SnapshotAction, snapshot_action, snapshot_command};
 /// The flag of `migrate`.
 const DRY_RUN: &str = "dry-run";
 
+/// Above the settings in `--help`, which come behind what a command has of its own.
+const SETTINGS_HEADING: &str = "Settings";
+
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -91,6 +94,7 @@ fn command() -> Command {
         .long("print-config")
         .action(ArgAction::SetTrue)
         .global(true)
+        .help_heading(SETTINGS_HEADING)
         .help("Print the settings that would hold as a file, passwords left out, and end.");
     Command::new("quotad")
         .version(env!("CARGO_PKG_VERSION"))
@@ -125,6 +129,7 @@ fn flag(setting: &Setting) -> Arg {
         .action(if setting.kind.is_list() { ArgAction::Append } else { ArgAction::Set })
         .allow_hyphen_values(true)
         .global(true)
+        .help_heading(SETTINGS_HEADING)
         .help(format!("{} [default: {}]", setting.help, setting.default_text()));
     match setting.kind {
         // Without the equals sign a command that follows would be taken for the value.
@@ -154,11 +159,29 @@ fn end_of(error: &clap::Error) -> CommandLineEnd {
             near,
         });
     }
-    // What clap says of its other errors begins with the line that tells what is wrong.
-    let text = error.to_string();
-    let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let line = line_of(error);
     let words = line.split(' ').map(|word| if may_hold_password(word) { HIDDEN } else { word });
     CommandLineEnd::Error(SettingError::CommandLine(words.collect::<Vec<_>>().join(" ")))
+}
+
+/// One line of what clap says in several.
+fn line_of(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let mut lines = text.lines();
+    // It begins with what is wrong, and lists below it what that is.
+    let line = lines.next().unwrap_or_default().trim_start_matches("error: ");
+    let of = if text.contains("Usage: quotad snapshot") { snapshot_command() } else { command() };
+    match error.kind() {
+        ErrorKind::MissingSubcommand | ErrorKind::InvalidSubcommand => {
+            let names: Vec<_> = of.get_subcommands().map(Command::get_name).collect();
+            format!("{line}: allowed are {}", names.join(", "))
+        }
+        _ if line.ends_with(':') => {
+            let listed: Vec<_> = lines.take_while(|line| line.starts_with(' ')).map(str::trim).collect();
+            format!("{line} {}", listed.join(", "))
+        }
+        _ => line.to_owned(),
+    }
 }
 
 /// Whether a word of a wrong command line may be a truth's address, whose flag is missing or misspelled.
@@ -225,6 +248,39 @@ mod tests {
         ] {
             let text = error(line);
             assert!(!text.is_empty() && !text.contains('\n') && !text.contains("SECRET"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_unknown_is_named_with_what_is_allowed() {
+        assert_eq!(
+            error("quotad snapshot inspect"),
+            "the following required arguments were not provided: <ID>"
+        );
+        let commands = "allowed are list, verify, inspect, restore, prune";
+        assert_eq!(
+            error("quotad snapshot"),
+            format!("'quotad snapshot' requires a subcommand but one was not provided: {commands}")
+        );
+        assert_eq!(error("quotad snapshot bogus"), format!("unrecognized subcommand 'bogus': {commands}"));
+        assert_eq!(
+            error("quotad bogus"),
+            "unrecognized subcommand 'bogus': allowed are serve, check-config, migrate, snapshot, verify"
+        );
+    }
+
+    #[test]
+    fn what_a_command_has_of_its_own_stands_above_the_settings() {
+        for (line, own) in [
+            ("quotad snapshot restore --help", &["--into", "--replace", "--any"][..]),
+            ("quotad snapshot inspect --help", &["--match", "--most"]),
+            ("quotad snapshot list --help", &["--json"]),
+            ("quotad migrate --help", &["--dry-run"]),
+        ] {
+            let Err(CommandLineEnd::Text(help)) = parse(line) else { panic!("no help") };
+            let (above, below) = help.split_once("\nSettings:\n").expect("settings have a heading");
+            assert!(own.iter().all(|option| above.contains(option)), "{above}");
+            assert!(!above.contains("--listen") && below.contains("--listen"), "{help}");
         }
     }
 
