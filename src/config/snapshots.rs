@@ -106,8 +106,15 @@ impl SnapshotsSetting {
 pub(super) fn without_keys(text: &str) -> String {
     match SnapshotsSetting::parse(text) {
         Some(setting) => setting.to_string(),
+        None if is_path(text) => text.to_owned(),
         None => without_rest(text),
     }
+}
+
+/// Whether it was meant as a path, with file: before it or without, and nothing in it stands where a key or parameter does.
+fn is_path(text: &str) -> bool {
+    let is_meant = ["/", "./", "../", "~/", "file:"].iter().any(|begin| text.starts_with(begin));
+    is_meant && !text.contains(['@', '?', '#', '='])
 }
 
 impl fmt::Display for SnapshotsSetting {
@@ -154,6 +161,12 @@ mod tests {
             assert_eq!(SnapshotsSetting::parse(text), None, "{text}");
         }
         assert_eq!(without_keys("gs://ID:HUNTER@bucket"), "gs://(hidden)");
+        for path in ["/tmp/x", "./x", "file://rel", "file:/a"] {
+            assert_eq!(without_keys(path), path, "a path holds no key");
+        }
+        for (text, shown) in [("file://ID:HUNTER@h", "file://(hidden)"), ("/a?k=HUNTER", "(hidden)")] {
+            assert_eq!(without_keys(text), shown);
+        }
     }
 
     #[test]

@@ -210,14 +210,14 @@ pub static SETTINGS: &[Setting] = &[
         kind: Word { field: |config| &mut config.snapshot_path_style, words: &PATH_STYLES },
         default: &["auto"],
         change: Change::AtStart,
-        help: "Whether the bucket stands in the path of requests, not in the host's name; auto: where snapshot-endpoint is set, or dots are in the bucket's name.",
+        help: "Whether the bucket stands in the path of requests (yes) or in the host's name (no); auto: in the path where snapshot-endpoint is set, or dots are in the bucket's name.",
     },
     Setting {
         name: "snapshot-sse",
         kind: Word { field: |config| &mut config.snapshot_sse, words: &ENCRYPTIONS },
         default: &["none"],
         change: Change::AtStart,
-        help: "How the bucket is asked to encrypt what it keeps; none: as it does by itself.",
+        help: "How the bucket is asked to encrypt what it keeps: aes256 or aws:kms; none: as it does by itself.",
     },
     Setting {
         name: "snapshot-sse-kms-key",
@@ -302,7 +302,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Word { field: |config| &mut config.maxmemory_policy, words: &POLICIES },
         default: &["noeviction"],
         change: Change::Live,
-        help: "What leaves memory at maxmemory: nothing, the keys used least lately, or those with an expiry that end first. What leaves stays in the truth and comes back when it is used; without a truth it is lost.",
+        help: "What leaves memory at maxmemory: nothing (noeviction), the keys used least lately (allkeys-lru), or those with an expiry that end first (volatile-ttl). What leaves stays in the truth and comes back when it is used; without a truth it is lost.",
     },
     Setting {
         name: "maxclients",
@@ -430,6 +430,16 @@ mod tests {
             let texts: Vec<String> = setting.default.iter().map(|text| (*text).to_owned()).collect();
             setting.kind.set(&mut config, &texts).unwrap_or_else(|not| panic!("{}: {not:?}", setting.name));
             assert_eq!(setting.kind.show(&config), setting.kind.show(&Config::default()), "{}", setting.name);
+        }
+    }
+
+    #[test]
+    fn the_words_that_are_allowed_are_told() {
+        for setting in SETTINGS {
+            let Word { words, .. } = setting.kind else { continue };
+            for word in words {
+                assert!(setting.help.contains(word), "{}: {word}", setting.name);
+            }
         }
     }
 
