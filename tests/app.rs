@@ -46,6 +46,17 @@ fn check_config_and_print_config() {
         (output.status.code(), text(&output.stdout)),
         (Some(0), "ok\nmaxmemory: flag --maxmemory\n".into())
     );
+    let folder = tempfile::tempdir().expect("a directory can be made");
+    let path = folder.path().join("key");
+    std::fs::write(&path, "ab".repeat(32)).expect("a file can be written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
+    let key = path.to_str().expect("a path");
+    let flags = ["--snapshots", "none", "--ephemeral-databases", "1", "--snapshot-key-file", key];
+    let told = text(&finished(&[&["check-config"][..], &flags].concat()).stdout);
+    assert!(told.contains("warning: ephemeral-databases: there are no snapshots"), "{told}");
+    let id = told.split_once(&format!("{key}: the key ")).expect("the key is named").1.lines().next();
+    let is_id = |id: &str| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(id.is_some_and(is_id) && !told.contains("abab"), "{told}");
     let output = finished(&["--print-config", "--maxmemory", "1gb"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stdout).contains("\nmaxmemory = 1073741824\n"));

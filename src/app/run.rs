@@ -45,13 +45,17 @@ pub fn run(
     }
 }
 
-/// What `check-config` says of settings that are right: `ok`, where each came from, and what is probably not meant.
+/// What `check-config` says of settings that are right: `ok`, where each came from, the ids of
+/// snapshots' keys, and what is probably not meant.
 fn check_report(resolved: &Resolved) -> String {
     let mut report = String::from("ok\n");
     for (name, source) in &resolved.sources {
         report.push_str(&format!("{name}: {source}\n"));
     }
-    for warning in &resolved.warnings {
+    for (path, id) in tools::key_ids(&resolved.config) {
+        report.push_str(&format!("snapshot-key-file {}: the key {id}\n", path.display()));
+    }
+    for warning in resolved.warnings.iter().chain(&tools::warnings_of_start(&resolved.config)) {
         report.push_str(&format!("warning: {warning}\n"));
     }
     report

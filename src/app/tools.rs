@@ -1,15 +1,19 @@
 //! What the program does beside serving: it brings a schema up to date, and has a running server compare itself with its truth.
 
 use std::fmt::Write as _;
+use std::fs::DirBuilder;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use super::truth::address;
-use crate::config::{Config, ListenAddress, TruthSetting};
+use crate::config::{Config, ListenAddress, POLICIES, Secret, SnapshotsSetting, TruthSetting};
 use crate::persist::outbox_in;
 use crate::resp::write_request;
+use crate::snapshot::format::{KeyId, SealingKey};
 
 /// How long to wait for a server that does not accept the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,6 +23,9 @@ const MOST_REPLY_BYTES: u64 = 256 * 1024 * 1024;
 
 /// How deep a reply is read: differences in a list in the reply.
 const MOST_DEPTH: u32 = 4;
+
+/// As a server makes its data directory: for nobody else to read.
+const DATA_DIR_MODE: u32 = 0o700;
 
 /// What a tool found.
 pub struct Found {
@@ -37,7 +44,10 @@ pub fn migrate(config: &Config, dry_run: bool) -> Result<Found, String> {
     let Some(address) = address else { return Err("there is no truth (--truth none) to migrate".to_owned()) };
     check_owner(config)?;
     if !dry_run && config.truth.sqlite_path(&config.data_dir).is_some() {
-        std::fs::create_dir_all(&config.data_dir)
+        DirBuilder::new()
+            .recursive(true)
+            .mode(DATA_DIR_MODE)
+            .create(&config.data_dir)
             .map_err(|error| format!("{} cannot be made: {error}", config.data_dir.display()))?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -70,6 +80,34 @@ fn check_owner(config: &Config) -> Result<(), String> {
             config.data_dir.display()
         )),
     }
+}
+
+/// What a start warns of by itself, since it knows it only then.
+#[must_use]
+pub fn warnings_of_start(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let has_truth = config.truth != TruthSetting::None;
+    if has_truth && config.snapshots == SnapshotsSetting::None && !config.ephemeral_databases.is_empty() {
+        warnings.push(
+            "ephemeral-databases: there are no snapshots, so what is in them is lost when the server ends"
+                .to_owned(),
+        );
+    }
+    if !has_truth && config.maxmemory_policy != POLICIES[0] {
+        warnings.push(format!(
+            "maxmemory-policy {}: there is no truth, so what leaves memory at maxmemory is lost, and its quotas begin afresh",
+            config.maxmemory_policy
+        ));
+    }
+    warnings
+}
+
+/// The files with the keys of snapshots, and the ids by which manifests name them.
+#[must_use]
+pub fn key_ids(config: &Config) -> Vec<(&Path, KeyId)> {
+    let id = |key: &Secret| key.expose().try_into().ok().map(|bytes| SealingKey::from_bytes(bytes).id());
+    let files = config.snapshot_key_files.iter().zip(&config.snapshot_keys);
+    files.filter_map(|(path, key)| Some((path.as_path(), id(key)?))).collect()
 }
 
 /// Has the running server at the first listen address compare its memory with its truth.

@@ -1,7 +1,7 @@
 //! The settings of snapshots: checked, with what their files and Amazon's variables say.
 
 use super::aws::{self, Variables};
-use super::{Config, SettingError, SnapshotsSetting, Source, snapshot_keys, store_address};
+use super::{Config, SettingError, SnapshotsSetting, Source, TruthSetting, snapshot_keys, store_address};
 
 /// Checks the settings of snapshots, and reads the keys and who asks for the bucket.
 ///
@@ -42,7 +42,23 @@ pub(super) fn check(
             "snapshot-endpoint {address}: plain HTTP, so whoever sits on the way can read and change snapshots"
         ));
     }
+    warn_of_no_use(config, warnings);
     Ok(())
+}
+
+/// Settings that are set and change nothing.
+fn warn_of_no_use(config: &Config, warnings: &mut Vec<String>) {
+    let mut warn = |setting: &str, reason: String| warnings.push(format!("{setting} is of no use: {reason}"));
+    if config.snapshot_endpoint.is_some() && !matches!(config.snapshots, SnapshotsSetting::S3(_)) {
+        warn("snapshot-endpoint", format!("snapshots are in no bucket (snapshots {})", config.snapshots));
+    }
+    if config.snapshot_accept_unencrypted && config.snapshot_key_files.is_empty() {
+        let reason = "without snapshot-key-file snapshots that are not encrypted are read anyway";
+        warn("snapshot-accept-unencrypted", reason.to_owned());
+    }
+    if !config.ephemeral_databases.is_empty() && config.truth == TruthSetting::None {
+        warn("ephemeral-databases", "with truth none no database has a truth".to_owned());
+    }
 }
 
 /// An address from a variable or a profile, where the setting does not say another.
@@ -182,6 +198,25 @@ mod tests {
         ] {
             let error = resolved(line, variables).unwrap_err();
             assert!(error.contains(expected) && !error.contains("HUNTER"), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_of_no_use_is_warned_of() {
+        for (line, expected) in [
+            (
+                "--snapshot-endpoint http://127.0.0.1:9",
+                "snapshot-endpoint is of no use: snapshots are in no bucket (snapshots data-dir)",
+            ),
+            ("--snapshot-accept-unencrypted yes", "snapshot-accept-unencrypted is of no use"),
+            ("--truth none --ephemeral-databases 1", "ephemeral-databases is of no use"),
+            ("--ephemeral-databases 1", ""),
+        ] {
+            let warnings = resolved(line, &[]).unwrap().warnings.join("; ");
+            assert!(
+                warnings.starts_with(expected) && warnings.is_empty() == expected.is_empty(),
+                "{warnings}"
+            );
         }
     }
 
