@@ -196,6 +196,8 @@ fn a_restored_truth_has_the_rest_and_the_start_takes_it_from_the_snapshot() {
     let truth = format!("sqlite:{}", truth.to_str().unwrap());
     let output = finished(&["snapshot", "restore", &id, "--into", &truth, "--data-dir", data_dir]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let told = text(&output.stdout);
+    assert!(told.contains("1 entries of ephemeral databases (3) are not in it: a start takes"), "{told}");
 
     let server = start(folder.path(), &[&EPHEMERAL[..], &["--truth", &truth, "--take-over"]].concat());
     Client::of(&server).check("GET key", "\"kept\"");

@@ -3,27 +3,28 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::progress_bar::ProgressBar;
+use super::snapshot_list::{Sizes, bytes_of, list, state, truth_of};
+use super::snapshot_restore::{From, fill};
 use super::snapshots::{catalog, retention};
 use super::tools::Found;
-use super::truth::{address, holder};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::command::glob;
-use crate::config::{Config, SnapshotAction, TruthSetting};
-use crate::persist::directory::random_id;
+use crate::config::{Config, SnapshotAction};
 use crate::persist::{StoredValue, readable_value};
-use crate::snapshot::format::{Entry, Extent, Holds, Manifest, Problem, SnapshotId};
-use crate::snapshot::{
-    Catalog, Listed, Progress, RestoreOrder, SnapshotError, Verified, prune, restore, verify,
-};
+use crate::snapshot::format::{Entry, Holds, Manifest, Problem, SnapshotId};
+use crate::snapshot::objects::ObjectsError;
+use crate::snapshot::{Catalog, Progress, SnapshotError, Verified, prune, verify};
+
+/// Letters of what was given as an id that are shown at most: it may be anything.
+const MOST_SHOWN: usize = 80;
 
 /// Does what the command line says.
 ///
 /// # Errors
 /// Why that cannot be.
 pub fn run(config: &Config, action: &SnapshotAction) -> Result<Found, String> {
+    refuse_missing_folder(config)?;
     let catalog = catalog(config).map_err(|error| error.to_string())?;
     let catalog = catalog.ok_or("there are no snapshots (--snapshots none)")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -37,111 +38,36 @@ pub fn run(config: &Config, action: &SnapshotAction) -> Result<Found, String> {
             }
             SnapshotAction::Restore { id, into, replace, any } => {
                 let from = From { id: id.as_deref(), any: *any };
-                fill(config, &catalog, from, into, *replace).await
+                fill(config, &catalog, from, into.as_deref(), *replace).await
             }
             SnapshotAction::Prune { dry_run } => delete(config, &catalog, *dry_run).await,
         }
     })
 }
 
-const fn good(text: String) -> Found {
+/// Opening a folder makes it, and one that is misspelled would be an empty one that is well.
+fn refuse_missing_folder(config: &Config) -> Result<(), String> {
+    let Some(folder) = config.snapshots.folder(&config.data_dir) else { return Ok(()) };
+    if !matches!(folder.try_exists(), Ok(false)) {
+        return Ok(());
+    }
+    Err(format!(
+        "there are no snapshots: the folder {} is not there; --data-dir or --snapshots name another place",
+        folder.display()
+    ))
+}
+
+pub(super) const fn good(text: String) -> Found {
     Found { text, is_good: true }
-}
-
-async fn list(catalog: &Catalog, as_json: bool) -> Result<Found, String> {
-    let listed = catalog.list().await.map_err(|error| error.to_string())?;
-    if as_json {
-        let rows: Vec<_> = listed.iter().map(json_row).collect();
-        let text = serde_json::to_string_pretty(&rows).map_err(|error| error.to_string())?;
-        return Ok(good(text + "\n"));
-    }
-    if listed.is_empty() {
-        return Ok(good(format!("no snapshots in {}\n", catalog.objects.describe())));
-    }
-    let mut text = format!(
-        "{:<34} {:>12} {:>8} {:>14} {:>6} {:>9} {:<9} {}\n",
-        "ID", "ENTRIES", "CLOSED", "BYTES", "PARTS", "SECONDS", "TRUTH", "STATE"
-    );
-    for Listed { id, manifest } in &listed {
-        match manifest {
-            Ok(manifest) => {
-                let seconds = format!(
-                    "{}.{:03}",
-                    manifest.duration_us / 1_000_000,
-                    manifest.duration_us / 1_000 % 1_000
-                );
-                let truth = format!("{:?}", manifest.truth).to_lowercase();
-                writeln!(
-                    text,
-                    "{:<34} {:>12} {:>8} {:>14} {:>6} {seconds:>9} {truth:<9} {}",
-                    id.to_string(),
-                    manifest.entries(),
-                    manifest.closed_periods.map_or_else(|| "-".to_owned(), |closed| closed.to_string()),
-                    bytes_of(manifest),
-                    manifest.parts.len(),
-                    listed_state(catalog, manifest)
-                )
-            }
-            Err(error) => writeln!(text, "{:<34} unreadable: {error}", id.to_string()),
-        }
-        .expect("a string takes all that is written");
-    }
-    Ok(good(text))
-}
-
-fn bytes_of(manifest: &Manifest) -> u64 {
-    manifest.parts.iter().map(|part| part.bytes).sum()
-}
-
-/// In words what a snapshot lacks.
-fn state_of(manifest: &Manifest) -> String {
-    let mut words = Vec::new();
-    if !manifest.confirmed {
-        words.push("not confirmed by the truth");
-    }
-    if !manifest.complete {
-        words.push("without what was only in the truth");
-    }
-    if manifest.extent != Extent::Cut {
-        words.push("not of one moment");
-    }
-    if words.is_empty() { "good".to_owned() } else { words.join(", ") }
-}
-
-/// As [`state_of`], and whether it is read at all.
-fn listed_state(catalog: &Catalog, manifest: &Manifest) -> String {
-    if manifest.key_id.is_some() || catalog.takes_unsealed() {
-        return state_of(manifest);
-    }
-    "not encrypted, so not read".to_owned()
-}
-
-fn json_row(Listed { id, manifest }: &Listed) -> serde_json::Value {
-    match manifest {
-        Ok(manifest) => json!({
-            "id": id.to_string(),
-            "data_set": manifest.data_set.to_string(),
-            "epoch": manifest.epoch,
-            "seq": manifest.seq,
-            "cut_at_us": manifest.cut_at.as_micros(),
-            "entries": manifest.entries(),
-            "closed_periods": manifest.closed_periods,
-            "bytes": bytes_of(manifest),
-            "parts": manifest.parts.len(),
-            "duration_us": manifest.duration_us,
-            "confirmed": manifest.confirmed,
-            "complete": manifest.complete,
-            "exact": manifest.extent == Extent::Cut,
-            "encrypted": manifest.key_id.is_some(),
-            "ephemeral_databases": manifest.ephemeral.iter().collect::<Vec<_>>(),
-        }),
-        Err(error) => json!({ "id": id.to_string(), "error": error.to_string() }),
-    }
 }
 
 async fn check(catalog: &Catalog, id: Option<&str>, all: bool) -> Result<Found, String> {
     let ids = match id {
-        Some(id) => vec![parse(id)?],
+        // One that is not there is not damaged.
+        Some(id) => match named(catalog, id).await? {
+            Ok(manifest) => vec![manifest.snapshot()],
+            Err(_) => vec![parse(id)?],
+        },
         None => {
             let ids = catalog.ids().await.map_err(|error| error.to_string())?;
             if ids.is_empty() {
@@ -186,31 +112,56 @@ fn verdict_on(error: &SnapshotError) -> &'static str {
 }
 
 /// Entries and closed periods.
-fn content_of(manifest: &Manifest) -> u64 {
+pub(super) fn content_of(manifest: &Manifest) -> u64 {
     manifest.entries().saturating_add(manifest.closed_periods.unwrap_or(0))
 }
 
-fn progress(bar: &ProgressBar) -> Progress {
+pub(super) fn progress(bar: &ProgressBar) -> Progress {
     let bar = bar.clone();
     Arc::new(move |_stage, entries| bar.add(entries))
 }
 
 fn parse(id: &str) -> Result<SnapshotId, String> {
-    id.parse().map_err(|error: crate::snapshot::format::FormatError| error.to_string())
+    id.parse().map_err(|_| {
+        let shown: String = id.chars().take(MOST_SHOWN).flat_map(char::escape_default).collect();
+        format!(
+            "\"{shown}\" is no snapshot's id, such as 20261126T181512Z-3-12345: quotad snapshot list tells those there are"
+        )
+    })
+}
+
+/// The manifest of the snapshot that was named, or why it cannot be read.
+///
+/// # Errors
+/// When there is no such snapshot.
+async fn named(catalog: &Catalog, id: &str) -> Result<Result<Manifest, SnapshotError>, String> {
+    match catalog.manifest(parse(id)?).await {
+        Err(SnapshotError::Objects(ObjectsError::NotFound(_))) => Err(format!(
+            "there is no snapshot {id} in {}: quotad snapshot list tells those there are",
+            catalog.objects.describe()
+        )),
+        read => Ok(read),
+    }
+}
+
+/// As [`named`], to be used.
+pub(super) async fn manifest_of(catalog: &Catalog, id: &str) -> Result<Manifest, String> {
+    named(catalog, id).await?.map_err(|error| error.to_string())
 }
 
 async fn inspect(catalog: &Catalog, id: &str, pattern: Option<&str>, most: u64) -> Result<Found, String> {
-    let manifest = catalog.manifest(parse(id)?).await.map_err(|error| error.to_string())?;
+    let manifest = manifest_of(catalog, id).await?;
+    let sizes = Sizes::of(catalog, [&manifest]).await?;
     let mut text = format!(
-        "id          {}\ndata set    {}\ncut         epoch {}, batch {}, {}\nstate       {}\ntruth       {:?}\nentries     {}\nclosed      {}\nbytes       {}\n\
+        "id          {}\ndata set    {}\ncut         epoch {}, batch {}, {}\nstate       {}\ntruth       {}\nentries     {}\nclosed      {}\nbytes       {}\n\
          encrypted   {}\nwritten by  quotad {}, {}\n",
         manifest.snapshot(),
         manifest.data_set,
         manifest.epoch,
         manifest.seq,
         time(manifest.cut_at),
-        state_of(&manifest),
-        manifest.truth,
+        state(catalog, &manifest, &sizes),
+        truth_of(&manifest),
         manifest.entries(),
         manifest
             .closed_periods
@@ -258,106 +209,11 @@ async fn inspect(catalog: &Catalog, id: &str, pattern: Option<&str>, most: u64) 
     Ok(good(text))
 }
 
-fn time(time: Timestamp) -> String {
+pub(super) fn time(time: Timestamp) -> String {
     i64::try_from(time.as_micros())
         .ok()
         .and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok())
         .map_or_else(|| time.as_micros().to_string(), |time| time.to_string())
-}
-
-/// Which snapshot is restored.
-#[derive(Clone, Copy)]
-struct From<'a> {
-    id: Option<&'a str>,
-    any: bool,
-}
-
-/// The snapshot that is named, or the newest that is good; and what is wrong with those that are newer.
-async fn chosen(catalog: &Catalog, from: From<'_>) -> Result<(Manifest, Vec<String>), String> {
-    let is_good =
-        |manifest: &Manifest| manifest.complete && manifest.confirmed && manifest.extent == Extent::Cut;
-    if let Some(id) = from.id {
-        let manifest = catalog.manifest(parse(id)?).await.map_err(|error| error.to_string())?;
-        if !from.any && !is_good(&manifest) {
-            return Err(format!("{id} is {}; to restore it all the same, add --any", state_of(&manifest)));
-        }
-        return Ok((manifest, Vec::new()));
-    }
-    let mut passed_over = Vec::new();
-    for id in catalog.ids().await.map_err(|error| error.to_string())? {
-        match catalog.manifest(id).await {
-            Ok(manifest) if from.any || is_good(&manifest) => return Ok((manifest, passed_over)),
-            Ok(manifest) => passed_over.push(format!("{id} is {}", state_of(&manifest))),
-            Err(error) if error.is_damage() => passed_over.push(format!("{id} is damaged: {error}")),
-            Err(error) => {
-                return Err(format!(
-                    "{id} cannot be read as things are: {error}; to restore another one, name it"
-                ));
-            }
-        }
-    }
-    let place = catalog.objects.describe();
-    if passed_over.is_empty() {
-        return Err(format!("no snapshots in {place}"));
-    }
-    Err(format!(
-        "no good snapshot in {place}; --any takes the newest that can be read: {}",
-        passed_over.join("; ")
-    ))
-}
-
-async fn fill(
-    config: &Config,
-    catalog: &Catalog,
-    from: From<'_>,
-    into: &str,
-    replace: bool,
-) -> Result<Found, String> {
-    let truth = TruthSetting::parse(into).filter(|truth| *truth != TruthSetting::None);
-    let truth =
-        truth.ok_or_else(|| format!("--into names no truth: allowed are {}", TruthSetting::ALLOWED))?;
-    let config = Config { truth, ..config.clone() };
-    let address = address(&config).map_err(|error| error.to_string())?.ok_or("--into names no truth")?;
-    let (manifest, passed_over) = chosen(catalog, from).await?;
-    let manifest = Arc::new(manifest);
-    if config.truth.sqlite_path(&config.data_dir).is_some() {
-        std::fs::create_dir_all(&config.data_dir)
-            .map_err(|error| format!("{} cannot be made: {error}", config.data_dir.display()))?;
-    }
-    let store = address.open(std::time::Duration::from_secs(config.lease_secs)).await;
-    let store = store.map_err(|error| error.to_string())?;
-    store.migrate(false).await.map_err(|error| error.to_string())?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let order = RestoreOrder {
-        manifest: Arc::clone(&manifest),
-        owner: random_id().map_err(|error| error.to_string())?,
-        holder: format!("a restore of {} by {}", manifest.snapshot(), holder(&config)),
-        replace,
-    };
-    let bar = ProgressBar::new(&format!("restoring {}", manifest.snapshot()), content_of(&manifest) * 2);
-    let restored = restore(catalog, &store, &clock, order, &progress(&bar)).await;
-    bar.end();
-    let restored = restored.map_err(|error| error.to_string())?;
-    let mut text = format!(
-        "{} keys and {} closed periods of {} are in the truth, which is the data set {} in epoch {}\nchanges behind {} are not in it\n",
-        restored.keys,
-        restored.closed_periods,
-        manifest.snapshot(),
-        manifest.data_set,
-        restored.epoch,
-        time(manifest.cut_at)
-    );
-    if manifest.closed_periods.is_none() {
-        text.push_str("figures of closed budget periods are not in it: the snapshot tells nothing of them\n");
-    }
-    for reason in passed_over {
-        writeln!(text, "passed over: {reason}").expect("a string takes all that is written");
-    }
-    if restored.rejected > 0 {
-        writeln!(text, "{} rows were refused: the table rejected tells why", restored.rejected)
-            .expect("a string takes all that is written");
-    }
-    Ok(Found { text, is_good: restored.rejected == 0 })
 }
 
 async fn delete(config: &Config, catalog: &Catalog, dry_run: bool) -> Result<Found, String> {

@@ -33,8 +33,8 @@ pub enum SnapshotAction {
     Restore {
         /// Which; `None`: the newest that is good.
         id: Option<String>,
-        /// The truth's address.
-        into: String,
+        /// The truth's address; `None`: that of the settings.
+        into: Option<String>,
         /// Whether what is in the truth is given up.
         replace: bool,
         /// Whether one is taken that is not confirmed, not complete, or not of one moment.
@@ -56,10 +56,9 @@ pub(super) fn snapshot_command() -> Command {
     Command::new("snapshot")
         .about("List, verify, inspect, restore or prune the snapshots that the settings name.")
         .subcommand_required(true)
-        .arg_required_else_help(true)
         .subcommand(
             Command::new("list")
-                .about("Say which snapshots there are, the newest first.")
+                .about("Say which snapshots there are, the newest first, by their manifests and the lengths of their parts; verify reads them.")
                 .arg(switch("json", "Print a JSON document.")),
         )
         .subcommand(
@@ -95,8 +94,7 @@ pub(super) fn snapshot_command() -> Command {
                     Arg::new("into")
                         .long("into")
                         .value_name("TRUTH")
-                        .required(true)
-                        .help("The truth: postgres://user:password@host:port/database, sqlite:PATH, or sqlite for the file in data-dir."),
+                        .help("The truth: postgres://user:password@host:port/database, sqlite:PATH, or sqlite for the file in data-dir. Without it what the setting truth says, so that a password can stand in QUOTAD_TRUTH or the file."),
                 )
                 .arg(switch("replace", "Delete what is in the truth first."))
                 .arg(switch("any", "Also take a snapshot that is not confirmed, not complete, or not of one moment.")),
@@ -122,7 +120,7 @@ pub(super) fn snapshot_action(matches: &ArgMatches) -> Option<SnapshotAction> {
         },
         "restore" => SnapshotAction::Restore {
             id: text("id"),
-            into: text("into")?,
+            into: text("into"),
             replace: of.get_flag("replace"),
             any: of.get_flag("any"),
         },

@@ -27,6 +27,10 @@ impl TruthSetting {
     pub const ALLOWED: &'static str =
         "sqlite, sqlite:PATH, postgres://user:password@host:port/database or none";
 
+    /// The same without none, for what needs a store.
+    pub const ALLOWED_STORES: &'static str =
+        "sqlite, sqlite:PATH or postgres://user:password@host:port/database";
+
     /// Reads a truth's address; of Postgres's only the beginning is looked at, the rest when it is checked.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -46,7 +50,7 @@ impl TruthSetting {
     ///
     /// # Errors
     /// What is wrong, and what is allowed.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), String> {
         match self {
             Self::Postgres(address) => check(address),
             Self::None | Self::Sqlite(_) => Ok(()),

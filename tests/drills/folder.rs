@@ -99,7 +99,7 @@ fn a_lost_truth_is_restored_and_keeps_what_is_flushed_behind_it() {
     check(&mut client, "96");
     let (code, told) = site.snapshot(&["restore", "--into", "sqlite", "--replace"]);
     assert_eq!(code, Some(1));
-    assert!(told.contains("is owned by a server"), "{told}");
+    assert!(told.contains("is in use by quotad, process "), "{told}");
     stop(server);
 }
 

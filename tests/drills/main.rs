@@ -36,3 +36,4 @@ mod round_trip;
 mod servers;
 mod site;
 mod state;
+mod tools;
