@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::progress_bar::ProgressBar;
 use super::snapshot_list::told_state;
 use super::snapshot_tools::{content_of, manifest_of, progress, time};
-use super::tools::Found;
+use super::tools::{Found, check_owner};
 use super::truth::{address, holder};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, SnapshotsSetting, TruthSetting};
@@ -65,7 +65,11 @@ fn target(config: &Config, into: Option<&str>) -> Result<TruthSetting, String> {
             TruthSetting::None => {
                 Err(format!("there is no truth to be filled (--truth none): name one with --into: {allowed}"))
             }
-            truth => Ok(truth.clone()),
+            truth => {
+                // Who names it may want to leave Postgres; where nobody does, only the default does.
+                check_owner(config)?;
+                Ok(truth.clone())
+            }
         };
     };
     let truth = TruthSetting::parse(text).filter(|truth| *truth != TruthSetting::None);

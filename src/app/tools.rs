@@ -68,7 +68,10 @@ pub fn migrate(config: &Config, dry_run: bool) -> Result<Found, String> {
 
 /// Refuses to make an SQLite file in the data directory of a server on Postgres, which is not where its truth is: only such a one keeps
 /// an outbox, and from its first start on.
-fn check_owner(config: &Config) -> Result<(), String> {
+///
+/// # Errors
+/// That it is one.
+pub fn check_owner(config: &Config) -> Result<(), String> {
     if config.truth != TruthSetting::Sqlite(None) {
         return Ok(());
     }

@@ -122,6 +122,12 @@ fn a_postgres_that_is_lost_comes_back_from_a_bucket() {
 
     // Once more, with the data directory of the first server, whose log on disk knows of changes that were lost with the database.
     database.lose();
+    let (code, told) = bucket.site("one", &[]).snapshot(&["restore"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(
+        told.contains("belongs to a server on Postgres"),
+        "the default is not that server's truth: {told}"
+    );
     let site = bucket.site("one", &["--truth", &url]);
     let (code, told) = site.snapshot(&["restore", "--into", &url]);
     assert_eq!(code, Some(0), "{told}");
