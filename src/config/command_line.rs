@@ -151,7 +151,10 @@ fn end_of(error: &clap::Error) -> CommandLineEnd {
         && let Some(name) = name.strip_prefix("--")
         && !may_hold_password(name)
     {
-        let near = super::near::nearest(name, SETTINGS.iter().map(|setting| setting.name));
+        // Of what a command has of its own clap alone knows whether it stands here.
+        let own = context(ContextKind::SuggestedArg);
+        let own = own.as_deref().and_then(|own| own.strip_prefix("--"));
+        let near = super::near::nearest(name, SETTINGS.iter().map(|setting| setting.name).chain(own));
         let (near, name) = (near.map(ToOwned::to_owned), name.to_owned());
         return CommandLineEnd::Error(SettingError::Unknown {
             source: Source::Flag(name.clone()),
@@ -176,7 +179,7 @@ fn line_of(error: &clap::Error) -> String {
             let names: Vec<_> = of.get_subcommands().map(Command::get_name).collect();
             format!("{line}: allowed are {}", names.join(", "))
         }
-        _ if line.ends_with(':') => {
+        ErrorKind::MissingRequiredArgument | ErrorKind::ArgumentConflict if line.ends_with(':') => {
             let listed: Vec<_> = lines.take_while(|line| line.starts_with(' ')).map(str::trim).collect();
             format!("{line} {}", listed.join(", "))
         }
@@ -267,6 +270,21 @@ mod tests {
             error("quotad bogus"),
             "unrecognized subcommand 'bogus': allowed are serve, check-config, migrate, snapshot, verify"
         );
+    }
+
+    #[test]
+    fn what_a_command_has_of_its_own_is_meant_too() {
+        for (line, near) in [
+            ("quotad snapshot list --jso", "--json"),
+            ("quotad snapshot restore --replac", "--replace"),
+            ("quotad migrate --dryrun", "--dry-run"),
+            ("quotad snapshot list --data-dri x", "--data-dir"),
+        ] {
+            let told = error(line);
+            assert!(told.ends_with(&format!("did you mean {near}?")), "{told}");
+        }
+        let told = error("quotad snapshot verify 1 --all");
+        assert!(told.contains("cannot be used with") && told.contains("--all"), "{told}");
     }
 
     #[test]
