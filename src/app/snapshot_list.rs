@@ -35,8 +35,16 @@ impl Sizes {
         Ok(Self(sizes))
     }
 
+    /// Whether a part is not as the manifest tells.
+    fn lacks(&self, manifest: &Manifest) -> bool {
+        manifest.parts.iter().any(|part| self.0.get(&part.name) != Some(&part.bytes))
+    }
+
     /// What parts lack, in words; `None`: each is there in its length.
     fn lack(&self, manifest: &Manifest) -> Option<String> {
+        if !self.lacks(manifest) {
+            return None;
+        }
         let found = |name: &str| self.0.get(name).copied();
         let parts = &manifest.parts;
         let missing = parts.iter().filter(|part| found(&part.name).is_none()).count();
@@ -49,7 +57,7 @@ impl Sizes {
         if other > 0 {
             words.push(format!("{other} of {} parts of another length", parts.len()));
         }
-        (!words.is_empty()).then(|| format!("damaged: {}", words.join(", ")))
+        Some(format!("damaged: {}", words.join(", ")))
     }
 }
 
@@ -58,8 +66,14 @@ impl Sizes {
 /// # Errors
 /// When the store refuses a list.
 pub async fn list(catalog: &Catalog, as_json: bool) -> Result<Found, String> {
-    let listed = catalog.list().await.map_err(|error| error.to_string())?;
+    let mut listed = catalog.list().await.map_err(|error| error.to_string())?;
     let sizes = Sizes::of(catalog, listed.iter().filter_map(|listed| listed.manifest.as_ref().ok())).await?;
+    let lacks = |listed: &Listed| listed.manifest.as_ref().is_ok_and(|manifest| sizes.lacks(manifest));
+    if listed.iter().any(lacks) {
+        // One that was deleted meanwhile lacks its parts and is not damaged: manifests are deleted first.
+        let ids = catalog.ids().await.map_err(|error| error.to_string())?;
+        listed.retain(|listed| !lacks(listed) || ids.contains(&listed.id));
+    }
     if as_json {
         let rows: Vec<_> = listed.iter().map(|listed| json_row(catalog, listed, &sizes)).collect();
         let text = serde_json::to_string_pretty(&rows).map_err(|error| error.to_string())?;
