@@ -11,12 +11,12 @@ use super::backoff::Backoff;
 use super::base::{Base, BaseEntry, BaseError, Put};
 use super::flush_stats::FlushStats;
 use super::start::StartRefused;
-use super::store::{DataSetId, OwnerId, Store};
+use super::store::{DataSetId, OwnerId, Page, Store, StoreError};
 use crate::clock::{Clock, Stopwatch};
 use crate::engine::{DatabaseSet, Engine, MissingKey};
 use crate::metrics::Seldom;
 
-/// The pause between two looks at a store that does not answer.
+/// The pause between two questions to a truth or a store of snapshots that does not answer.
 const BACKOFF: Backoff = Backoff::between(Duration::from_millis(100), Duration::from_secs(2));
 
 /// Rows of the truth that are looked at with one query.
@@ -64,7 +64,7 @@ impl EphemeralStart<'_> {
         let before = database.checked_sub(1);
         let mut after = before.map(|database| MissingKey { database, key: Box::from(&LONGEST_KEY[..]) });
         loop {
-            let page = self.store.scan(after.as_ref(), PAGE_ROWS, self.clock.now()).await?;
+            let page = self.page(after.as_ref()).await?;
             let is_of_it = page.records.iter().any(|record| record.database == database)
                 || page.damaged.iter().any(|row| row.database == i64::from(database));
             if is_of_it {
@@ -77,6 +77,23 @@ impl EphemeralStart<'_> {
             after = page.next.filter(|next| next.database <= database);
             if after.is_none() {
                 return Ok(());
+            }
+        }
+    }
+
+    /// Asks until the truth answers.
+    async fn page(&self, after: Option<&MissingKey>) -> Result<Page, StartRefused> {
+        let mut backoff = BACKOFF;
+        loop {
+            match self.store.scan(after, PAGE_ROWS, self.clock.now()).await {
+                Err(StoreError::Unavailable(reason) | StoreError::Unclear(reason)) => {
+                    self.stats.note_trouble(reason, self.clock.now());
+                    tokio::time::sleep(backoff.pause(self.clock.now())).await;
+                }
+                answer => {
+                    self.stats.trouble.store(None);
+                    return Ok(answer?);
+                }
             }
         }
     }
