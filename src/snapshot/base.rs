@@ -78,7 +78,7 @@ impl SnapshotBase {
         Ok(EphemeralFound::Loaded)
     }
 
-    async fn newest(&self, past: &Past) -> Result<Option<Manifest>, SnapshotError> {
+    async fn newest_of(&self, past: &Past) -> Result<Option<Manifest>, SnapshotError> {
         for id in self.catalog.ids().await? {
             // Names have whole seconds.
             let at = id.cut_at().plus_micros(999_999).min(past.now);
@@ -114,7 +114,7 @@ impl SnapshotBase {
 impl Base for SnapshotBase {
     fn find<'a>(&'a self, past: &'a Past) -> Pin<Box<dyn Future<Output = Option<FoundBase>> + Send + 'a>> {
         Box::pin(async move {
-            let manifest = match tokio::time::timeout(FIND_PATIENCE, self.newest(past)).await {
+            let manifest = match tokio::time::timeout(FIND_PATIENCE, self.newest_of(past)).await {
                 Ok(Ok(manifest)) => manifest?,
                 Ok(Err(error)) => {
                     tracing::warn!("the truth is read as a whole, since no snapshot can be: {error}");
