@@ -1,38 +1,17 @@
 //! Databases that the truth does not get, as clients and operators see them.
 
-#[expect(dead_code, reason = "other tests use more of it")]
-#[path = "support/client.rs"]
-mod client;
-#[expect(dead_code, reason = "the program's own tests use more of it")]
-#[path = "support/program.rs"]
-mod program;
-mod support;
-
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use client::Client;
-use program::{FREE_PORTS, Running, finished, quotad, text};
-use support::Reply;
+use crate::client::Client;
+use crate::program::{FREE_PORTS, Running, finished, text};
+use crate::site::{Site, files, kill, stop};
+use crate::support::Reply;
 
 const EPHEMERAL: [&str; 2] = ["--ephemeral-databases", "3,5"];
 
 fn start(directory: &Path, flags: &[&str]) -> Running {
-    let directory = directory.to_str().expect("the path is text");
-    let server = Running::from(quotad(&[&FREE_PORTS[..], &["--data-dir", directory], flags].concat()));
-    let mut client = Client::of(&server);
-    client.until("GET nothing", |reply| !matches!(reply, Reply::Error(text) if text.starts_with("LOADING")));
-    server
-}
-
-fn stop(server: Running) {
-    server.signal("-TERM");
-    assert_eq!(server.ended().code(), Some(0));
-}
-
-fn kill(server: Running) {
-    server.signal("-KILL");
-    assert_eq!(server.ended().code(), None);
+    Site::new(directory, flags).start()
 }
 
 /// A connection that has selected a database.
@@ -40,20 +19,6 @@ fn selected(server: &Running, database: u8) -> Client {
     let mut client = Client::of(server);
     client.check(&format!("SELECT {database}"), "OK");
     client
-}
-
-fn parts(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("the folder can be read") {
-        let path = entry.expect("the folder can be read").path();
-        if path.is_dir() {
-            found.extend(parts(&path));
-        } else if path.extension().is_some_and(|end| end == "part") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
 }
 
 #[test]
@@ -134,12 +99,12 @@ fn changes_of_it_alone_are_in_the_next_snapshot() {
     let folder = tempfile::tempdir().unwrap();
     let server = start(folder.path(), &[&EPHEMERAL[..], &["--snapshot-interval", "1"]].concat());
     let mut client = selected(&server, 3);
-    let written = |count: u32| {
-        move |reply: &Reply| match reply {
-            Reply::Bulk(info) => {
-                String::from_utf8_lossy(info).contains(&format!("snapshots_written:{count}"))
-            }
-            _ => false,
+    let written = |least: u64| {
+        move |reply: &Reply| {
+            let Reply::Bulk(info) = reply else { return false };
+            let info = String::from_utf8_lossy(info);
+            let count = info.lines().find_map(|line| line.strip_prefix("snapshots_written:"));
+            count.and_then(|count| count.trim().parse::<u64>().ok()).is_some_and(|count| count >= least)
         }
     };
     client.until("INFO persistence", written(1));
@@ -158,13 +123,13 @@ fn a_damaged_snapshot_of_it_gives_way_to_the_one_before() {
     let mut client = selected(&server, 3);
     client.check("SET key 1", "OK");
     client.check("SAVE", "OK");
-    let before = parts(folder.path());
+    let before = files(folder.path(), ".part");
     client.check("SET key 2", "OK");
     client.check("SET new 2", "OK");
     Client::of(&server).check("SET key 7", "OK");
     client.check("SAVE", "OK");
     kill(server);
-    for part in parts(folder.path()).into_iter().filter(|part| !before.contains(part)) {
+    for part in files(folder.path(), ".part").into_iter().filter(|part| !before.contains(part)) {
         let mut bytes = fs::read(&part).unwrap();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;

@@ -1,15 +1,5 @@
 //! What snapshots must not do: be believed without a seal, or make anybody wait for ever for a store that does not answer.
 
-#[expect(dead_code, reason = "other tests use more of it")]
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/postgres.rs"]
-mod postgres;
-#[expect(dead_code, reason = "the program's own tests use more of it")]
-#[path = "support/program.rs"]
-mod program;
-mod support;
-
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -17,34 +7,23 @@ use std::path::Path;
 
 use quotad::clock::Stopwatch;
 
-use client::Client;
-use program::{FREE_PORTS, Running, finished, quotad, text};
-use support::Reply;
+use crate::client::Client;
+use crate::postgres;
+use crate::program::{FREE_PORTS, Running, finished, text};
+use crate::site::{Site, stop};
+use crate::support::Reply;
 
 fn words<'a>(directory: &'a Path, flags: &[&'a str]) -> Vec<&'a str> {
     let directory = directory.to_str().expect("the path is text");
     [&FREE_PORTS[..], &["--data-dir", directory], flags].concat()
 }
 
-/// A server that is there once it serves.
 fn start(directory: &Path, flags: &[&str]) -> Running {
-    let mut program = quotad(&words(directory, flags));
-    program.env("AWS_ACCESS_KEY_ID", "id").env("AWS_SECRET_ACCESS_KEY", "secret");
-    let server = Running::from(program);
-    let mut client = Client::of(&server);
-    client.until("GET nothing", |reply| !matches!(reply, Reply::Error(text) if text.starts_with("LOADING")));
-    server
+    Site::new(directory, flags).start()
 }
 
-fn stop(server: Running) {
-    server.signal("-TERM");
-    assert_eq!(server.ended().code(), Some(0));
-}
-
-fn snapshot(directory: &Path, flags: &[&str]) -> (Option<i32>, String) {
-    let directory = directory.to_str().expect("the path is text");
-    let output = finished(&[&["snapshot"], flags, &["--data-dir", directory]].concat());
-    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+fn snapshot(directory: &Path, words: &[&str]) -> (Option<i32>, String) {
+    Site::new(directory, &[]).snapshot(words)
 }
 
 fn key_file(path: &Path) -> &str {
