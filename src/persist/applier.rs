@@ -13,6 +13,7 @@ use super::backoff::Backoff;
 use super::batch::Batch;
 use super::flush_stats::FlushStats;
 use super::outbox::Outbox;
+use super::pace::rest;
 use super::pending::{MOST_MERGED_ROWS, Next, Pending};
 use super::progress::Progress;
 use super::refusals::Refusals;
@@ -77,13 +78,31 @@ impl Applier {
         loop {
             match self.pending.next().await {
                 Next::End => return,
-                Next::Batch(batch) => self.apply_until_done(batch, true).await,
+                Next::Batch(batch) => {
+                    let stopwatch = Stopwatch::start();
+                    self.apply_until_done(batch, true).await;
+                    self.rest(Duration::from_nanos(stopwatch.nanos())).await;
+                }
                 Next::Spilled => self.apply_from_outbox().await,
                 Next::Lost => self.look_back().await,
             }
             if self.progress.is_fenced() {
                 return;
             }
+        }
+    }
+
+    /// Rests behind a transaction that `took` so long, until somebody waits for the truth or the end begins. Without an outbox the truth is
+    /// the only durable place, and nothing is put off.
+    async fn rest(&self, took: Duration) {
+        if self.outbox.is_none() || self.progress.is_awaited() {
+            return;
+        }
+        let lag = Duration::from_micros(self.clock.now().micros_since(self.stats.applied_cut()));
+        tokio::select! {
+            () = sleep(rest(took, lag)) => {}
+            () = self.progress.wait_awaited() => {}
+            () = self.pending.wait_closed() => {}
         }
     }
 

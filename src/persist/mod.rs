@@ -32,6 +32,7 @@ pub(crate) mod limit;
 mod migrations;
 mod moment;
 pub mod outbox;
+mod pace;
 mod pending;
 pub mod postgres;
 mod progress;

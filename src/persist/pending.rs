@@ -30,6 +30,7 @@ pub struct Pending {
     state: Mutex<State>,
     changed: Notify,
     crowded: Notify,
+    closed: Notify,
 }
 
 #[derive(Default)]
@@ -150,6 +151,18 @@ impl Pending {
     pub fn close(&self) {
         self.state.lock().is_closed = true;
         self.changed.notify_one();
+        self.closed.notify_one();
+    }
+
+    /// Waits until no more batches come. One caller.
+    pub async fn wait_closed(&self) {
+        loop {
+            let closed = self.closed.notified();
+            if self.state.lock().is_closed {
+                return;
+            }
+            closed.await;
+        }
     }
 
     /// Takes what waits, merged up to a limit; `None`: nothing waits yet.
@@ -258,6 +271,14 @@ mod tests {
         assert!(pending.is_empty());
         pending.close();
         assert!(matches!(pending.take(), Some(Next::End)));
+    }
+
+    #[tokio::test]
+    async fn the_end_is_told_to_whoever_waits_for_it() {
+        let pending = Pending::default();
+        let closing = async { pending.close() };
+        tokio::join!(biased; pending.wait_closed(), closing);
+        pending.wait_closed().await;
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::token::Token;
 
@@ -17,6 +17,8 @@ pub struct Progress {
     kept: watch::Sender<u64>,
     /// The last batch that is committed in the truth.
     applied: watch::Sender<u64>,
+    /// Somebody has begun to wait for the truth.
+    awaited: Notify,
     /// Whether data commands may run.
     serves: watch::Sender<bool>,
     /// Whether `refusal` holds anything: what every turn asks.
@@ -33,6 +35,7 @@ impl Default for Progress {
             open: AtomicU64::new(0),
             kept: watch::Sender::new(0),
             applied: watch::Sender::new(0),
+            awaited: Notify::new(),
             serves: watch::Sender::new(false),
             refuses: AtomicBool::new(false),
             refusal: ArcSwapOption::empty(),
@@ -121,7 +124,22 @@ impl Progress {
 
     /// Waits until batches up to `seq` are committed in the truth.
     pub async fn wait_applied(&self, seq: u64) {
-        let _ = self.applied.subscribe().wait_for(|applied| *applied >= seq).await;
+        let mut applied = self.applied.subscribe();
+        if *applied.borrow() < seq {
+            self.awaited.notify_one();
+        }
+        let _ = applied.wait_for(|applied| *applied >= seq).await;
+    }
+
+    /// Whether somebody waits for the truth.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.applied.receiver_count() > 0
+    }
+
+    /// Waits until somebody begins to wait for the truth; ends at once where somebody did since this was last waited for. One caller.
+    pub async fn wait_awaited(&self) {
+        self.awaited.notified().await;
     }
 
     /// Whether changes are refused: neither disk nor truth takes them.
@@ -201,6 +219,22 @@ mod tests {
         progress.set_applied(11);
         progress.set_kept(10);
         assert_eq!((progress.kept(), progress.applied()), (11, 11));
+    }
+
+    #[tokio::test]
+    async fn who_begins_to_wait_for_the_truth_is_noticed() {
+        let progress = Progress::default();
+        progress.begin(1, 4);
+        progress.wait_applied(4).await;
+        assert!(!progress.is_awaited(), "what is there is not waited for");
+        let waiting = progress.wait_applied(5);
+        let noticing = async {
+            progress.wait_awaited().await;
+            assert!(progress.is_awaited());
+            progress.set_applied(5);
+        };
+        tokio::join!(waiting, noticing);
+        assert!(!progress.is_awaited());
     }
 
     #[test]
