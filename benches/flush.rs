@@ -94,9 +94,10 @@ impl Traffic {
     fn batch(&mut self, rows: u64) -> Batch {
         self.seq += 1;
         let cut_at = NOON.plus_micros(self.seq * 100_000);
-        let records = (0..rows).map(|_| self.record(cut_at)).collect();
+        let records: Vec<_> = (0..rows).map(|_| self.record(cut_at)).collect();
         let (epoch, seq) = (self.epoch, self.seq);
-        let mut batch = Batch { epoch, first_seq: seq, seq, cut_at, records, ..Batch::default() };
+        let mut batch =
+            Batch { epoch, first_seq: seq, seq, cut_at, records: records.into(), ..Batch::default() };
         batch.sort();
         batch
     }

@@ -14,6 +14,7 @@
 //!
 //! The open generation does not change while a thread executes: see [`Gate`](super::Gate).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
@@ -23,6 +24,7 @@ use super::closed::ClosedBudget;
 use super::entry::{Entry, Expiry, Value};
 use super::generation::{Generation, Mark};
 use super::limits::LimitTable;
+use super::prefetch::line_of;
 use super::shards::Place;
 use super::snapshot::{Owed, Snapshots};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
@@ -33,15 +35,31 @@ use super::{DATABASES, Engine};
 /// Entries collected under one guard: some 20 us, the longest a take should wait for the collector.
 const ENTRIES_UNDER_GUARD: usize = 256;
 
+/// How many entries ahead the next ones are brought into the cache: they lie in the order of their changes, which is none.
+const ENTRIES_AHEAD: usize = 8;
+
 /// A key with what it was at a cut.
 #[derive(Clone, Debug)]
-pub struct Change {
+pub struct Change<'a> {
     /// Its database.
     pub database: u8,
-    /// Its bytes.
-    pub key: Box<[u8]>,
+    /// Its bytes, in the entry itself where it has not changed since.
+    pub key: Cow<'a, [u8]>,
     /// Its value and expiry; `None`: it was absent.
     pub content: Option<(Content, Expiry)>,
+}
+
+impl Change<'_> {
+    fn kept(database: u8, (key, content): Kept) -> Change<'static> {
+        Change { database, key: Cow::Owned(key.into_vec()), content }
+    }
+
+    /// With a key of its own.
+    #[must_use]
+    pub fn into_owned(self) -> Change<'static> {
+        let Change { database, key, content } = self;
+        Change { database, key: Cow::Owned(key.into_owned()), content }
+    }
 }
 
 /// A key and what it was; `None`: absent.
@@ -115,7 +133,7 @@ struct Rare {
     /// Databases that were emptied, with the generation.
     flushed: Vec<(Generation, u8)>,
     /// What tables that were emptied still held of the closed generation.
-    kept: Vec<Change>,
+    kept: Vec<Change<'static>>,
     /// Periods that were closed, with the generation.
     closed: Vec<(Generation, ClosedBudget)>,
 }
@@ -225,42 +243,52 @@ impl Table {
         }
     }
 
-    /// Collects up to `most` entries of the generation before `open`; whether there are more.
+    /// Hands up to `most` entries of the generation before `open` to `visit`; whether there are more.
     fn collect(
         &mut self,
         database: u8,
         open: Generation,
         most: usize,
         limits: &LimitTable,
-        into: &mut Vec<Change>,
+        visit: &mut impl FnMut(Change<'_>),
     ) -> bool {
         let changes = self.changes();
         changes.turn_to(open);
-        let change = |(key, content): Kept| Change { database, key, content };
-        into.extend(std::mem::take(&mut changes.kept).into_iter().map(change));
-        let from = changes.closed.len().saturating_sub(most);
-        let slots = changes.closed.split_off(from);
-        let more = !changes.closed.is_empty();
-        if !more {
-            changes.closed = Vec::new();
+        for kept in std::mem::take(&mut changes.kept) {
+            visit(Change::kept(database, kept));
         }
-        into.reserve(slots.len());
-        for slot in slots {
+        let mut slots = std::mem::take(&mut changes.closed);
+        let from = slots.len().saturating_sub(most);
+        for (at, &slot) in slots.iter().enumerate().skip(from) {
+            if let Some(&soon) = slots.get(at + ENTRIES_AHEAD) {
+                line_of(self.entry(soon));
+            }
             let entry = self.entry(slot);
             let mark = entry.mark();
             // One that was kept is there as it was.
             if mark.is_queued() && mark.generation() != open {
                 entry.set_mark(Mark::collected(mark.generation()));
-                let key = entry.key.as_bytes().into();
-                into.push(Change { database, key, content: state_of(entry, limits) });
+                let key = Cow::Borrowed(entry.key.as_bytes());
+                visit(Change { database, key, content: state_of(entry, limits) });
             }
         }
-        more
+        if from > 0 {
+            slots.truncate(from);
+            self.changes().closed = slots;
+        }
+        from > 0
     }
 
     /// Everything the generation before `open` still owes, as the table is about to be emptied.
-    fn collect_all(&mut self, database: u8, open: Generation, limits: &LimitTable, into: &mut Vec<Change>) {
-        while self.collect(database, open, usize::MAX, limits, into) {}
+    fn collect_all(
+        &mut self,
+        database: u8,
+        open: Generation,
+        limits: &LimitTable,
+        into: &mut Vec<Change<'static>>,
+    ) {
+        let mut visit = |change: Change<'_>| into.push(change.into_owned());
+        while self.collect(database, open, usize::MAX, limits, &mut visit) {}
     }
 }
 
@@ -315,8 +343,9 @@ impl Engine {
         Some(closed)
     }
 
-    /// Hands the changes of the generation that was closed last to `visit`, in portions; then answers what else was in it.
-    pub fn collect(&self, closed: Generation, mut visit: impl FnMut(Vec<Change>)) -> Collected {
+    /// Hands the changes of the generation that was closed last to `visit`; then answers what else was in it. Takes of a key wait while
+    /// `visit` has it, so it is to be short, and may not use the engine.
+    pub fn collect(&self, closed: Generation, mut visit: impl FnMut(Change<'_>)) -> Collected {
         let open = self.durable.open();
         debug_assert_eq!(closed.next(), open, "the last closed generation is collected");
         for number in 0..DATABASES {
@@ -334,12 +363,18 @@ impl Engine {
         let mut flushed_databases: Vec<u8> = taken(&mut rare.flushed, closed).collect();
         let closed_periods = taken(&mut rare.closed, closed).collect();
         drop(rare);
-        if !kept.is_empty() {
-            visit(kept);
-        }
+        kept.into_iter().for_each(visit);
         flushed_databases.sort_unstable();
         flushed_databases.dedup();
         Collected { flushed_databases, closed_periods }
+    }
+
+    /// The changes with keys of their own.
+    #[cfg(test)]
+    pub(super) fn collect_owned(&self, closed: Generation) -> (Vec<Change<'static>>, Collected) {
+        let mut changes = Vec::new();
+        let collected = self.collect(closed, |change| changes.push(change.into_owned()));
+        (changes, collected)
     }
 
     fn collect_table(
@@ -347,24 +382,10 @@ impl Engine {
         place: Place,
         database: u8,
         open: Generation,
-        visit: &mut impl FnMut(Vec<Change>),
+        visit: &mut impl FnMut(Change<'_>),
     ) {
-        loop {
-            let mut portion = Vec::new();
-            let more = self.shards.write(place).collect(
-                database,
-                open,
-                ENTRIES_UNDER_GUARD,
-                &self.limits,
-                &mut portion,
-            );
-            if !portion.is_empty() {
-                visit(portion);
-            }
-            if !more {
-                return;
-            }
-        }
+        let most = ENTRIES_UNDER_GUARD;
+        while self.shards.write(place).collect(database, open, most, &self.limits, visit) {}
     }
 
     /// Says that the truth has everything up to this generation: entries that were not changed since are clean, unless they were

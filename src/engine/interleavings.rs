@@ -222,14 +222,10 @@ type Truth = std::collections::BTreeMap<Box<[u8]>, i64>;
 /// Cuts between turns, if the gate can be closed, and applies what is collected.
 fn cut(engine: &Engine, gate: &Gate, truth: &mut Truth) {
     let Ok(Some(closed)) = gate.close(|| engine.cut()) else { return };
-    engine.collect(closed, |changes| {
-        for change in changes {
-            let Some((Content::Integer(integer), _)) = change.content else {
-                panic!("only integers were put")
-            };
-            truth.insert(change.key, integer);
-        }
-    });
+    for change in engine.collect_owned(closed).0 {
+        let Some((Content::Integer(integer), _)) = change.content else { panic!("only integers were put") };
+        truth.insert(change.key.into_owned().into(), integer);
+    }
     engine.set_applied(closed);
 }
 

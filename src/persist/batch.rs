@@ -2,20 +2,18 @@
 
 mod merge;
 mod order;
+mod records;
 
-use super::bytes::{DecodeError, Reader, put_bytes, put_length, put_number, put_sized};
-use super::content::{decode, encode};
+use self::records::LEAST_RECORD_BYTES;
+pub use self::records::{Iter as RecordsIter, PackedRecord, Records};
+use super::bytes::{DecodeError, Reader, put_bytes, put_length, put_number};
 use super::limit::{LEAST_LIMIT_BYTES, limit, put_limit};
-use super::record::{Record, StoredValue};
 use crate::clock::Timestamp;
-use crate::engine::{ClosedBudget, DATABASES, Expiry};
+use crate::engine::{ClosedBudget, DATABASES};
 use crate::quota::Limit;
 
 /// The version that is written.
 const VERSION: u8 = 1;
-
-/// The fewest bytes of a record: its database, an empty key, no value.
-const LEAST_RECORD_BYTES: usize = 3;
 
 /// The fewest bytes of a closed period: database, empty subject, limit, start, length, used.
 const LEAST_CLOSED_BYTES: usize = LEAST_LIMIT_BYTES + 5;
@@ -36,7 +34,7 @@ pub struct Batch {
     /// came after.
     pub flushed_databases: Vec<u8>,
     /// What was changed, in the order of (database, key), each key once.
-    pub records: Vec<Record>,
+    pub records: Records,
     /// The calendar periods that were closed.
     pub closed_periods: Vec<ClosedPeriod>,
 }
@@ -69,12 +67,7 @@ impl Batch {
     /// Bytes that it holds in memory, about.
     #[must_use]
     pub fn weight(&self) -> usize {
-        let bytes = |record: &Record| {
-            let value = record.value.as_ref().map_or(0, |value| value.content.heap_bytes());
-            size_of::<Record>() + record.key.len() + value
-        };
-        let records: usize = self.records.iter().map(bytes).sum();
-        records + self.closed_periods.len() * size_of::<ClosedPeriod>()
+        self.records.byte_len() + self.closed_periods.len() * size_of::<ClosedPeriod>()
     }
 
     /// Whether nothing is in it.
@@ -85,18 +78,17 @@ impl Batch {
 
     /// Puts the records in their order; each key must be there once.
     pub fn sort(&mut self) {
-        order::sort(&mut self.records);
+        self.records = self.records.sorted();
     }
 
     /// Whether the records are in their order, each key once: what a store relies on.
     #[must_use]
     pub fn is_sorted(&self) -> bool {
-        self.records.is_sorted_by(|one, next| one.place() < next.place())
+        self.records.is_sorted()
     }
 
     /// Appends the durable form.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let scratch = &mut Vec::new();
         out.push(VERSION);
         put_number(out, self.epoch);
         put_number(out, self.first_seq);
@@ -104,17 +96,7 @@ impl Batch {
         put_number(out, self.cut_at.as_micros());
         put_bytes(out, &self.flushed_databases);
         put_length(out, self.records.len());
-        for record in &self.records {
-            out.push(record.database);
-            put_bytes(out, &record.key);
-            let Some(value) = &record.value else {
-                // No content is of no bytes.
-                put_length(out, 0);
-                continue;
-            };
-            put_sized(out, scratch, |out| encode(&value.content, out));
-            put_number(out, value.expiry.as_millis().unwrap_or(0));
-        }
+        out.extend_from_slice(&self.records.bytes);
         put_length(out, self.closed_periods.len());
         for closed in &self.closed_periods {
             out.push(closed.database);
@@ -146,7 +128,7 @@ impl Batch {
         let flushed_databases = reader.bytes("flushed databases")?.to_vec();
         flushed_databases.iter().try_for_each(|&database| check_database(database))?;
         let count = reader.count("records", LEAST_RECORD_BYTES)?;
-        let records = (0..count).map(|_| record(reader)).collect::<Result<_, _>>()?;
+        let records = Records::decode(reader, count)?;
         let count = reader.count("closed periods", LEAST_CLOSED_BYTES)?;
         let closed_periods = (0..count).map(|_| closed_period(reader)).collect::<Result<_, _>>()?;
         reader.end()?;
@@ -169,21 +151,6 @@ fn database(reader: &mut Reader<'_>) -> Result<u8, DecodeError> {
     let database = reader.byte("database")?;
     check_database(database)?;
     Ok(database)
-}
-
-fn record(reader: &mut Reader<'_>) -> Result<Record, DecodeError> {
-    let database = database(reader)?;
-    let key = reader.bytes("key")?.into();
-    let content = reader.bytes("value")?;
-    if content.is_empty() {
-        return Ok(Record { database, key, value: None });
-    }
-    let content = decode(content)?;
-    let expiry = match reader.number("expiry")? {
-        0 => Expiry::NEVER,
-        millis => Expiry::at_millis(millis),
-    };
-    Ok(Record { database, key, value: Some(StoredValue { content, expiry }) })
 }
 
 fn closed_period(reader: &mut Reader<'_>) -> Result<ClosedPeriod, DecodeError> {

@@ -113,18 +113,37 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
+    // Inlined everywhere, since records are read by the hundred thousand.
+
+    /// What is left, and is to be read still.
+    #[inline]
+    pub(crate) const fn left(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// All that is left.
     pub(crate) fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.rest)
     }
 
+    #[inline]
     pub(crate) fn byte(&mut self, part: &'static str) -> Result<u8, DecodeError> {
         let (&first, rest) = self.rest.split_first().ok_or(DecodeError::Ends { part })?;
         self.rest = rest;
         Ok(first)
     }
 
+    #[inline]
     pub(crate) fn number(&mut self, part: &'static str) -> Result<u64, DecodeError> {
+        // Most lengths.
+        if let Some((&byte @ ..0x80, rest)) = self.rest.split_first() {
+            self.rest = rest;
+            return Ok(byte.into());
+        }
+        self.long_number(part)
+    }
+
+    fn long_number(&mut self, part: &'static str) -> Result<u64, DecodeError> {
         let mut number = 0;
         for shift in (0..u64::BITS).step_by(7) {
             let byte = self.byte(part)?;
@@ -148,6 +167,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An amount of parts, each of at least `least_bytes`: never more than the bytes that are left can hold.
+    #[inline]
     pub(crate) fn count(&mut self, part: &'static str, least_bytes: usize) -> Result<usize, DecodeError> {
         let count = usize::try_from(self.number(part)?).unwrap_or(usize::MAX);
         if count > self.rest.len() / least_bytes {
@@ -157,6 +177,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A length and so many bytes.
+    #[inline]
     pub(crate) fn bytes(&mut self, part: &'static str) -> Result<&'a [u8], DecodeError> {
         let length = self.count(part, 1)?;
         let (bytes, rest) = self.rest.split_at(length);

@@ -6,7 +6,7 @@
 use super::bytes::{DecodeError, Reader, put_length, put_number, put_signed};
 use super::limit::{LEAST_LIMIT_BYTES, limit, put_limit};
 use crate::clock::Timestamp;
-use crate::engine::value::{Content, QuotaSlot, QuotaSlots, Text};
+use crate::engine::value::{Content, Kind, QuotaSlot, QuotaSlots, Text};
 use crate::quota::{Limit, LogState, MAX_LIMITS, MAX_LOG_ENTRIES, State};
 
 /// The version that is written.
@@ -106,6 +106,33 @@ pub fn decode(bytes: &[u8]) -> Result<Content, DecodeError> {
     };
     reader.end()?;
     Ok(content)
+}
+
+/// The limit's bytes and the state of a value of one limit; `None`: it is another value.
+pub(crate) fn quota_of(bytes: &[u8]) -> Option<(&[u8], u128)> {
+    let rest = bytes.strip_prefix(&[VERSION, kind::QUOTA])?;
+    let (limit, word) = rest.split_last_chunk()?;
+    Some((limit, u128::from_be_bytes(*word)))
+}
+
+/// The limit of these bytes.
+pub(crate) fn limit_of(bytes: &[u8]) -> Result<Limit, DecodeError> {
+    let reader = &mut Reader::new(bytes);
+    let limit = limit(reader)?;
+    reader.end()?;
+    Ok(limit)
+}
+
+/// The type of the value that `bytes` are the durable form of, without reading all of it.
+pub(crate) fn kind_of(bytes: &[u8]) -> Result<Kind, DecodeError> {
+    let reader = &mut Reader::new(bytes);
+    reader.version("value", VERSION)?;
+    match reader.byte("kind of value")? {
+        kind::INTEGER | kind::TEXT => Ok(Kind::String),
+        kind::THROTTLE => Ok(Kind::Throttle),
+        kind::QUOTA | kind::QUOTAS => Ok(Kind::Quota),
+        found => Err(DecodeError::Unknown { part: "kind of value", found: found.into() }),
+    }
 }
 
 fn slots(reader: &mut Reader<'_>) -> Result<QuotaSlots, DecodeError> {

@@ -101,7 +101,8 @@ pub(super) async fn claimed(store: &dyn Store) -> u64 {
 }
 
 pub(super) fn batch(epoch: u64, seq: u64, records: Vec<Record>) -> Batch {
-    let mut batch = Batch { epoch, first_seq: seq, seq, cut_at: NOON, records, ..Batch::default() };
+    let mut batch =
+        Batch { epoch, first_seq: seq, seq, cut_at: NOON, records: records.into(), ..Batch::default() };
     batch.sort();
     batch
 }

@@ -259,7 +259,8 @@ impl Data {
         self.closed_periods.extend(batch.closed_periods.iter().map(|period| (batch.seq, period.clone())));
         self.flushed.extend(batch.flushed_databases.iter().map(|&database| (database, written)));
         let mut rejected = Vec::new();
-        for Record { database, key, value } in &batch.records {
+        for record in &batch.records {
+            let Record { database, key, value } = &record.to_record();
             let place = (*database, key.clone());
             if refused_keys.contains(key) {
                 let reason = "the key is scripted to be refused".to_owned();

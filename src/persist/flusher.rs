@@ -10,16 +10,15 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::batch::{Batch, ClosedPeriod};
+use super::batch::{Batch, ClosedPeriod, Records};
 use super::flush_stats::FlushStats;
 use super::moment::{Moment, Moments};
 use super::outbox::{Outbox, OutboxError};
 use super::pending::Pending;
 use super::progress::Progress;
-use super::record::{Record, StoredValue};
 use super::signals::{Asked, Signals};
 use crate::clock::{Clock, Stopwatch, Timestamp};
-use crate::engine::{Change, Engine, Gate, Generation};
+use crate::engine::{Engine, Gate, Generation};
 
 /// How long to leave threads alone after one of them was still in its turn.
 const BUSY_PAUSE: Duration = Duration::from_millis(1);
@@ -35,6 +34,9 @@ const APPEND_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long the flusher waits for the truth at a time, so that it sees when it is to end.
 const TRUTH_PAUSE: Duration = Duration::from_millis(20);
+
+/// The most memory in which changes are collected that is kept from one cut to the next; 100,000 keys with a limit need less.
+const MAX_COLLECTING_BYTES: usize = 16 * 1024 * 1024;
 
 /// What the flusher shares with others.
 pub struct FlushParts {
@@ -63,6 +65,8 @@ pub struct FlushParts {
 /// The flusher's own state.
 pub struct Flusher {
     parts: FlushParts,
+    /// Where changes are collected, as they come.
+    collecting: Records,
     /// A cut was asked for while the truth, which has no outbox before it, was not free.
     is_put_off: bool,
     /// Whether changes are refused because the truth, which has no outbox before it, does not take them.
@@ -73,8 +77,9 @@ pub struct Flusher {
 impl Flusher {
     /// A flusher that has not cut yet.
     #[must_use]
-    pub const fn new(parts: FlushParts) -> Self {
-        Self { parts, is_put_off: false, is_refusing: false, compaction: None }
+    pub fn new(parts: FlushParts) -> Self {
+        let collecting = Records::default();
+        Self { parts, collecting, is_put_off: false, is_refusing: false, compaction: None }
     }
 
     /// Flushes until it is asked to end; then once more.
@@ -122,9 +127,8 @@ impl Flusher {
             tracing::warn!("changes are taken again");
         }
         self.note_if_idle();
-        let expected = self.parts.engine.queued();
         let Some((generation, seq)) = self.cut(is_last) else { return };
-        let batch = self.collect(generation, seq, expected);
+        let batch = self.collect(generation, seq);
         let rows = count(batch.records.len());
         let stats = Arc::clone(&self.parts.stats);
         stats.batches.add(1);
@@ -221,24 +225,26 @@ impl Flusher {
         }
     }
 
-    /// Makes the batch of a generation, of about as many keys as are `expected`.
-    fn collect(&self, generation: Generation, seq: u64, expected: usize) -> Batch {
-        let parts = &self.parts;
+    /// Makes the batch of a generation.
+    fn collect(&mut self, generation: Generation, seq: u64) -> Batch {
+        let Self { parts, collecting, .. } = self;
         let stopwatch = Stopwatch::start();
-        let mut batch = Batch {
+        let cut_at = parts.clock.now();
+        collecting.clear();
+        let collected = parts.engine.collect(generation, |change| {
+            let value = change.content.as_ref().map(|(content, expiry)| (content, *expiry));
+            collecting.push(change.database, &change.key, value);
+        });
+        let batch = Batch {
             epoch: parts.progress.epoch(),
             first_seq: seq,
             seq,
-            cut_at: parts.clock.now(),
-            records: Vec::with_capacity(expected),
-            ..Batch::default()
+            cut_at,
+            flushed_databases: collected.flushed_databases,
+            records: collecting.sorted(),
+            closed_periods: collected.closed_periods.into_iter().map(ClosedPeriod::from).collect(),
         };
-        let collected = parts.engine.collect(generation, |changes| {
-            batch.records.extend(changes.into_iter().map(record_of));
-        });
-        batch.flushed_databases = collected.flushed_databases;
-        batch.closed_periods = collected.closed_periods.into_iter().map(ClosedPeriod::from).collect();
-        batch.sort();
+        collecting.shrink(MAX_COLLECTING_BYTES);
         parts.stats.collect_micros.add(stopwatch.nanos() / 1_000);
         batch
     }
@@ -360,11 +366,6 @@ fn note_failure<T>(result: Result<T, OutboxError>) -> Option<T> {
 /// The error for clients.
 fn refusal(reason: &str) -> String {
     format!("MISCONF changes are refused, since they cannot be kept: {reason}")
-}
-
-fn record_of(change: Change) -> Record {
-    let value = change.content.map(|(content, expiry)| StoredValue { content, expiry });
-    Record { database: change.database, key: change.key, value }
 }
 
 fn nanos_of(duration: Duration) -> u64 {

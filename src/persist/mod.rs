@@ -55,7 +55,7 @@ mod verify;
 
 pub use address::{TruthAddress, outbox_in};
 pub use base::{Base, BaseEntry, BaseError, ChangedKeys, FoundBase, Past, Put};
-pub use batch::{Batch, ClosedPeriod};
+pub use batch::{Batch, ClosedPeriod, PackedRecord, Records, RecordsIter};
 pub use bytes::DecodeError;
 pub use closed::{ClosedPage, ClosedPlace, ClosedUntil};
 pub use content::{decode, encode};

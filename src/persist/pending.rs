@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::batch::Batch;
 
 /// Bytes of batches held in memory, about; more wait in the outbox alone. As much as a truth takes in a second.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
+const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Bytes behind which what waits is merged while the truth takes what came before: mostly the same keys are in many of the batches.
 const CROWDED_BYTES: usize = MOST_BYTES / 2;

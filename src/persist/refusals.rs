@@ -48,12 +48,19 @@ impl Refusals {
         }
         let mut state = self.state.lock();
         let again: HashSet<_> = rejected.iter().map(|record| (record.database, &*record.key)).collect();
-        state.keys.retain(|(database, key), _| {
-            let place = (*database, &**key);
-            let is_there = batch.records.binary_search_by(|record| record.place().cmp(&place)).is_ok();
-            let is_taken = is_there && !again.contains(&place);
-            !is_taken && !batch.flushed_databases.contains(database)
-        });
+        let mut known: HashMap<_, _> =
+            state.keys.keys().map(|(database, key)| ((*database, &**key), false)).collect();
+        for record in &batch.records {
+            if let Some(is_there) = known.get_mut(&record.place()) {
+                *is_there = true;
+            }
+        }
+        let taken: HashSet<(u8, Box<[u8]>)> = known
+            .into_iter()
+            .filter(|(place, is_there)| *is_there && !again.contains(place))
+            .map(|((database, key), _)| (database, key.into()))
+            .collect();
+        state.keys.retain(|place, _| !taken.contains(place) && !batch.flushed_databases.contains(&place.0));
         for RejectedRecord { database, key, reason } in rejected {
             let place = (*database, key.clone());
             if let Some(refusal) = state.keys.get_mut(&place) {

@@ -1,14 +1,14 @@
 //! The rows of a batch, as both databases take them.
 
-use super::batch::{Batch, ClosedPeriod};
-use super::content::{decode, encode};
+use super::batch::{Batch, ClosedPeriod, PackedRecord, RecordsIter};
+use super::content::{decode, limit_of, quota_of};
 use super::record::{Record, StoredValue};
 use super::store::{DamagedRow, FetchedValue, Page, RejectedRecord, StoreError};
 use super::usage::{month_name, readable_amount, readable_micros, to_json, usage_of};
 use crate::clock::Timestamp;
 use crate::engine::value::{Content, Kind};
 use crate::engine::{Expiry, MissingKey};
-use crate::quota::SpanCache;
+use crate::quota::{Limit, SpanCache};
 
 /// The most bytes of a value's durable form: databases take no more than 1 GB in one piece, which Postgres wants twice while it
 /// compresses. Larger ones are set aside unasked.
@@ -27,36 +27,32 @@ pub(super) struct Row<'a> {
     pub(super) key: &'a [u8],
     /// The name of the type; `None`: the key was deleted.
     pub(super) kind: Option<&'static str>,
-    pub(super) state: Option<Vec<u8>>,
+    pub(super) state: Option<&'a [u8]>,
     pub(super) expires_at_ms: Option<i64>,
     pub(super) usage: Option<String>,
     pub(super) subject: Option<&'a str>,
 }
 
 impl<'a> Row<'a> {
-    fn of(record: &'a Record, cut_at: Timestamp, cache: &mut SpanCache) -> Self {
-        let mut row = Self {
+    fn of(record: PackedRecord<'a>, cut_at: Timestamp, cache: &mut UsageCache) -> Self {
+        let kind = record.kind();
+        Self {
             database: i32::from(record.database),
-            key: &record.key,
-            kind: None,
-            state: None,
-            expires_at_ms: None,
-            usage: None,
-            subject: subject_of(&record.key),
-        };
-        if let Some(StoredValue { content, expiry }) = &record.value {
-            let mut state = Vec::with_capacity(64);
-            encode(content, &mut state);
-            row.kind = Some(content.kind().name());
-            row.state = Some(state);
-            row.expires_at_ms = expiry.as_millis().map(|millis| i64::try_from(millis).unwrap_or(i64::MAX));
-            row.usage = usage(content, cut_at, cache);
+            key: record.key,
+            kind: kind.map(Kind::name),
+            state: record.state(),
+            expires_at_ms: record.expiry.as_millis().map(|millis| i64::try_from(millis).unwrap_or(i64::MAX)),
+            // Of others nothing is told, so that they need not be read.
+            usage: record
+                .state()
+                .filter(|_| kind == Some(Kind::Quota))
+                .map(|state| cache.usage(state, cut_at)),
+            subject: subject_of(record.key),
         }
-        row
     }
 
     fn state_bytes(&self) -> usize {
-        self.state.as_ref().map_or(0, Vec::len)
+        self.state.map_or(0, <[u8]>::len)
     }
 
     /// The row as one that was refused.
@@ -66,20 +62,46 @@ impl<'a> Row<'a> {
     }
 }
 
-fn usage(content: &Content, at: Timestamp, cache: &mut SpanCache) -> Option<String> {
-    (content.kind() == Kind::Quota).then(|| to_json(&usage_of(content, at, cache)))
-}
-
 /// The key for people; `None` where it is no text that every database takes.
 pub(super) fn subject_of(key: &[u8]) -> Option<&str> {
     std::str::from_utf8(key).ok().filter(|text| !text.contains('\0'))
 }
 
+/// What the row before has found out, and the next mostly needs too.
+#[derive(Default)]
+struct UsageCache {
+    spans: SpanCache,
+    /// A limit and its bytes: thousands of subjects share one.
+    limit: Option<(Vec<u8>, Limit)>,
+}
+
+impl UsageCache {
+    /// The readable form of a quota.
+    fn usage(&mut self, state: &[u8], at: Timestamp) -> String {
+        let content = match quota_of(state) {
+            Some((limit, word)) => Content::Quota(self.limit(limit), word),
+            None => decode(state).expect("records are checked when they come in"),
+        };
+        to_json(&usage_of(&content, at, &mut self.spans))
+    }
+
+    fn limit(&mut self, bytes: &[u8]) -> Limit {
+        match &self.limit {
+            Some((known, limit)) if known == bytes => *limit,
+            _ => {
+                let limit = limit_of(bytes).expect("records are checked when they come in");
+                self.limit = Some((bytes.to_vec(), limit));
+                limit
+            }
+        }
+    }
+}
+
 /// The rows of a batch in their order, made as they are asked for: a database works on some while the next are made.
 pub(super) struct Rows<'a> {
-    records: &'a [Record],
+    records: std::iter::Peekable<RecordsIter<'a>>,
     cut_at: Timestamp,
-    cache: SpanCache,
+    cache: UsageCache,
     most_bytes: usize,
     /// What was set aside unasked.
     pub(super) rejected: Vec<RejectedRecord>,
@@ -88,9 +110,9 @@ pub(super) struct Rows<'a> {
 impl<'a> Rows<'a> {
     pub(super) fn of(batch: &'a Batch) -> Self {
         Self {
-            records: &batch.records,
+            records: batch.records.iter().peekable(),
             cut_at: batch.cut_at,
-            cache: SpanCache::new(),
+            cache: UsageCache::default(),
             most_bytes: MAX_STATE_BYTES,
             rejected: Vec::new(),
         }
@@ -98,15 +120,13 @@ impl<'a> Rows<'a> {
 
     /// The next rows, at most `most_rows` and about [`MAX_CHUNK_BYTES`]. None: there are no more.
     pub(super) async fn next_chunk(&mut self, most_rows: usize) -> Vec<Row<'a>> {
-        let mut chunk = Vec::with_capacity(most_rows.min(self.records.len()));
+        let mut chunk = Vec::new();
         let mut bytes = 0;
-        while let Some((record, behind)) = self.records.split_first() {
-            let other =
-                chunk.last().is_some_and(|last: &Row<'_>| last.database != i32::from(record.database));
-            if other || chunk.len() == most_rows || bytes > MAX_CHUNK_BYTES {
-                break;
-            }
-            self.records = behind;
+        while chunk.len() < most_rows && bytes <= MAX_CHUNK_BYTES {
+            let is_other = |record: &PackedRecord<'_>| {
+                chunk.last().is_some_and(|last: &Row<'_>| last.database != i32::from(record.database))
+            };
+            let Some(record) = self.records.next_if(|record| !is_other(record)) else { break };
             let row = Row::of(record, self.cut_at, &mut self.cache);
             if row.state_bytes() > self.most_bytes {
                 self.rejected.push(row.rejected(format!(

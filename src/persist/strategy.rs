@@ -129,7 +129,7 @@ pub(super) fn batch() -> impl Strategy<Value = Batch> {
         (any::<u64>(), any::<u64>()),
         any::<u64>(),
         prop::collection::vec(0_u8..16, 0..4),
-        records.prop_map(move |records: BTreeMap<_, _>| records.into_iter().map(record).collect()),
+        records.prop_map(move |records: BTreeMap<_, _>| records.into_iter().map(record).collect::<Vec<_>>()),
         prop::collection::vec(closed_period(), 0..4),
     )
         .prop_map(|(epoch, (one, other), cut_at, flushed_databases, records, closed_periods)| Batch {
@@ -138,7 +138,7 @@ pub(super) fn batch() -> impl Strategy<Value = Batch> {
             seq: one.max(other),
             cut_at: Timestamp::from_micros(cut_at),
             flushed_databases,
-            records,
+            records: records.into(),
             closed_periods,
         })
 }

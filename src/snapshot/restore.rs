@@ -275,8 +275,15 @@ impl Filler {
             let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
             let (keys, periods) = (count(records.len()), count(closed_periods.len()));
             let (epoch, cut_at) = (self.epoch, manifest.cut_at);
-            let batch =
-                Batch { epoch, first_seq: seq, seq, cut_at, records, closed_periods, ..Batch::default() };
+            let batch = Batch {
+                epoch,
+                first_seq: seq,
+                seq,
+                cut_at,
+                records: records.into(),
+                closed_periods,
+                ..Batch::default()
+            };
             let rejected = self.apply(&batch).await?;
             restored.rejected += rejected;
             restored.keys += keys - rejected.min(keys);

@@ -50,11 +50,9 @@ fn add(engine: &Engine, gate: &Gate, seat: usize, truth: &Mutex<Truth>, delta: i
 /// Cuts between turns, if the gate can be closed; the truth applies what is collected.
 fn apply(engine: &Engine, gate: &Gate, truth: &Mutex<Truth>) {
     let Ok(Some(closed)) = gate.close(|| engine.cut()) else { return };
-    let mut changed = Vec::new();
-    engine.collect(closed, |mut changes| changed.append(&mut changes));
-    for change in changed {
+    for change in engine.collect_owned(closed).0 {
         let Some((Content::Integer(integer), _)) = change.content else { panic!("only integers were put") };
-        truth.lock().insert(change.key, integer);
+        truth.lock().insert(change.key.into_owned().into(), integer);
     }
     engine.set_applied(closed);
 }

@@ -63,7 +63,7 @@ fn is_of_one_moment(engine: &Arc<Engine>) {
     for _ in 0..2 {
         let begun = gate.close(|| {
             if let Some(closed) = engine.cut() {
-                engine.collect(closed, drop);
+                engine.collect(closed, |_| ());
                 engine.set_applied(closed);
             }
             engine.begin_snapshot()

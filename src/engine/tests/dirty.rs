@@ -97,12 +97,12 @@ pub(super) fn state(engine: &Engine) -> State {
     state
 }
 
-fn apply(truth: &mut State, changes: Vec<Change>, flushed: &[u8]) {
+fn apply(truth: &mut State, changes: Vec<Change<'static>>, flushed: &[u8]) {
     truth.retain(|(database, _), _| !flushed.contains(database));
     for Change { database, key, content } in changes {
         match content {
-            Some((content, expiry)) => truth.insert((database, key.into_vec()), shown(&content, expiry)),
-            None => truth.remove(&(database, key.into_vec())),
+            Some((content, expiry)) => truth.insert((database, key.into_owned()), shown(&content, expiry)),
+            None => truth.remove(&(database, key.into_owned())),
         };
     }
 }
@@ -230,8 +230,7 @@ proptest! {
                 }
                 Step::Collect => {
                     let Some((generation, expected, expected_closed)) = cut.take() else { continue };
-                    let mut changes = Vec::new();
-                    let collected = engine.collect(generation, |mut portion| changes.append(&mut portion));
+                    let (changes, collected) = engine.collect_owned(generation);
                     let mut keys: Vec<_> = changes.iter().map(|change| (change.database, change.key.clone())).collect();
                     keys.sort();
                     keys.dedup();
@@ -282,7 +281,7 @@ fn only_what_the_truth_has_leaves_memory() {
     assert_eq!(sweep(), 0, "the truth does not know yet that the key is gone");
     let closed = engine.cut().unwrap();
     let mut collected = 0;
-    engine.collect(closed, |changes| collected += changes.len());
+    engine.collect(closed, |_| collected += 1);
     assert_eq!((collected, sweep()), (1, 0), "what is in flight may come back");
     engine.set_applied(closed);
     assert_eq!(sweep(), 1);
@@ -292,7 +291,7 @@ fn only_what_the_truth_has_leaves_memory() {
 fn collect_keys(engine: &Engine) -> (Generation, Vec<Vec<u8>>) {
     let closed = engine.cut().expect("something was queued");
     let mut keys = Vec::new();
-    engine.collect(closed, |changes| keys.extend(changes.into_iter().map(|change| change.key.into_vec())));
+    engine.collect(closed, |change| keys.push(change.key.into_owned()));
     keys.sort();
     (closed, keys)
 }
@@ -366,8 +365,7 @@ fn everything_is_queued_at_once_for_a_truth_that_lost_it() {
     let second = engine.cut().unwrap();
     engine.queue_everything();
     assert_eq!(engine.queued(), 2_000);
-    let mut owed = Vec::new();
-    engine.collect(second, |changes| owed.extend(changes));
+    let (owed, _) = engine.collect_owned(second);
     assert_eq!((owed.len(), &*owed[0].key), (1, &*all[7]));
     let (_, keys) = collect_keys(&engine);
     assert_eq!(keys, all);

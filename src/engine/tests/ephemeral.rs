@@ -36,9 +36,8 @@ fn nothing_of_it_is_collected_for_the_truth() {
     assert_eq!((engine.queued(), engine.uncollected(), engine.cut()), (0, 0, None));
 
     engine.add(0, b"key", 5, START).unwrap();
-    let mut changed = Vec::new();
     let closed = engine.cut().unwrap();
-    let collected = engine.collect(closed, |changes| changed.extend(changes));
+    let (changed, collected) = engine.collect_owned(closed);
     assert_eq!(changed.iter().map(|change| change.database).collect::<Vec<_>>(), [0]);
     assert!(collected.flushed_databases.is_empty());
 

@@ -46,7 +46,7 @@ fn tracked() -> Engine {
 /// The truth takes all that was changed.
 fn apply(engine: &Engine) -> Generation {
     let closed = engine.cut().expect("something changed");
-    engine.collect(closed, drop);
+    engine.collect(closed, |_| ());
     engine.set_applied(closed);
     closed
 }
@@ -129,7 +129,7 @@ fn only_what_the_truth_has_leaves_and_it_is_unknown_afterwards() {
     set(&engine, "queued", "x");
     assert_eq!(evict(&engine, LRU, 1, START).keys, 0, "it is queued");
     let closed = engine.cut().unwrap();
-    engine.collect(closed, drop);
+    engine.collect(closed, |_| ());
     assert_eq!(evict(&engine, LRU, 1, START).keys, 0, "it is on its way");
     assert_eq!(read(&engine, "other"), Ok(None), "all keys are in memory");
     engine.set_applied(closed);
@@ -139,7 +139,7 @@ fn only_what_the_truth_has_leaves_and_it_is_unknown_afterwards() {
     assert!(engine.memory().filter_bytes > 0);
     set(&engine, "refused", "x");
     let closed = engine.cut().unwrap();
-    engine.collect(closed, drop);
+    engine.collect(closed, |_| ());
     engine.pin(0, b"refused", closed);
     engine.set_applied(closed);
     assert_eq!(evict(&engine, LRU, 1, START).keys, 0, "the truth does not have it");

@@ -121,14 +121,14 @@ fn add_fetching(engine: &Engine, gate: &Gate, seat: usize, truth: &Truth, key: &
 /// The truth takes what changed up to a cut, if the gate could be closed.
 fn apply(engine: &Engine, gate: &Gate, truth: &Truth) {
     let Ok(Some(closed)) = gate.close(|| engine.cut()) else { return };
-    engine.collect(closed, |changes| {
-        for change in changes {
-            match change.content {
-                Some((Content::Integer(integer), _)) => truth.lock().insert(change.key, integer),
-                other => panic!("only integers were put, not {other:?}"),
-            };
-        }
-    });
+    for change in engine.collect_owned(closed).0 {
+        match change.content {
+            Some((Content::Integer(integer), _)) => {
+                truth.lock().insert(change.key.into_owned().into(), integer)
+            }
+            other => panic!("only integers were put, not {other:?}"),
+        };
+    }
     engine.set_applied(closed);
 }
 

@@ -129,7 +129,7 @@ type Rows = BTreeMap<Place, (Content, Expiry)>;
 struct Batch {
     seq: u64,
     generation: Generation,
-    changes: Vec<Change>,
+    changes: Vec<Change<'static>>,
     flushed: Vec<u8>,
 }
 
@@ -334,8 +334,7 @@ impl World {
 
     fn collect(&mut self) {
         let Some(generation) = self.closed.take() else { return };
-        let mut changes = Vec::new();
-        let collected = self.engine.collect(generation, |mut portion| changes.append(&mut portion));
+        let (changes, collected) = self.engine.collect_owned(generation);
         self.batches.push_back(Batch {
             seq: self.cuts,
             generation,
@@ -350,7 +349,7 @@ impl World {
         self.truth.retain(|(database, _), _| !flushed.contains(database));
         self.refused.retain(|(database, _)| !flushed.contains(database));
         for (at, Change { database, key, content }) in changes.into_iter().enumerate() {
-            let place = (database, key.into_vec());
+            let place = (database, key.into_owned());
             if refused == Some(at) {
                 self.engine.pin(database, &place.1, generation);
                 self.refused.insert(place);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Batch;
-use crate::persist::record::Record;
+use super::records::Records;
 
 /// A batch waits for its merging while the one before it has more than so many times its rows: few small ones behind a large one do not
 /// move all of its records each time, and all that wait are at most as many rows again as the first has.
@@ -24,11 +24,8 @@ impl Batch {
             self.seq
         );
         debug_assert!(self.is_sorted() && later.is_sorted(), "batches are made in order");
-        let mut records = self.records;
-        if !later.flushed_databases.is_empty() {
-            // A flush comes before the records of its batch. Whatever else the truth has of the database dies by its mark.
-            records.retain(|record| !later.flushed_databases.contains(&record.database));
-        }
+        // A flush comes before the records of its batch. Whatever else the truth has of the database dies by its mark.
+        let records = merged(&self.records, &later.records, &later.flushed_databases);
         let flushed = BTreeSet::from_iter(self.flushed_databases.into_iter().chain(later.flushed_databases));
         let mut closed_periods = self.closed_periods;
         closed_periods.extend(later.closed_periods);
@@ -38,7 +35,7 @@ impl Batch {
             seq: later.seq,
             cut_at: later.cut_at,
             flushed_databases: flushed.into_iter().collect(),
-            records: merged(records, later.records),
+            records,
             closed_periods,
         }
     }
@@ -63,19 +60,19 @@ impl Batch {
     }
 }
 
-/// The records of both in their order; of a key that is in both, the later one's.
-fn merged(earlier: Vec<Record>, later: Vec<Record>) -> Vec<Record> {
-    let mut merged = Vec::with_capacity(earlier.len().max(later.len()));
-    let mut earlier = earlier.into_iter().peekable();
+/// The records of both in their order; of a key that is in both, the later one's, and of flushed databases only later ones.
+fn merged(earlier: &Records, later: &Records, flushed: &[u8]) -> Records {
+    let mut merged = Records::with_capacity(earlier.byte_len().max(later.byte_len()));
+    let mut earlier = earlier.iter().filter(|record| !flushed.contains(&record.database)).peekable();
     for record in later {
         while let Some(before) = earlier.next_if(|before| before.place() < record.place()) {
-            merged.push(before);
+            merged.push_form(before.form);
         }
         // Overtaken.
-        drop(earlier.next_if(|before| before.place() == record.place()));
-        merged.push(record);
+        let _ = earlier.next_if(|before| before.place() == record.place());
+        merged.push_form(record.form);
     }
-    merged.extend(earlier);
+    earlier.for_each(|record| merged.push_form(record.form));
     merged
 }
 

@@ -1,45 +1,60 @@
 //! The order of a batch's records: by (database, key).
 //!
-//! Records are large and keys alike at their beginning (`org/acme/...`), so what is sorted are small places: the eight bytes behind
-//! what all keys begin with, and the record's number. Records are moved once, and keys are compared only where these bytes are equal.
+//! Keys are alike at their beginning (`org/acme/...`), so what is sorted are small places: the eight bytes behind what all keys begin with,
+//! and where the record lies. Records are moved once, and keys are compared only where these bytes are equal.
 
-use crate::persist::record::Record;
+use super::records::{PackedRecord, Records};
 
-/// Bits of a place that hold the number of its record in the list.
-const NUMBER_BITS: u32 = 56;
+/// Bits of a place that hold where its record begins.
+const START_BITS: u32 = 56;
 
 /// Where a record belongs, as one integer, which sorts without a branch: 8 bits of the database, 64 of the bytes of its key behind the
-/// common beginning (short ones end in zeros), and the record's number in the list.
-fn place(database: u8, head: u64, number: usize) -> u128 {
-    let number = u128::try_from(number).expect("a list's length is below 2^56");
-    u128::from(database) << (64 + NUMBER_BITS) | u128::from(head) << NUMBER_BITS | number
+/// common beginning (short ones end in zeros), and where the record begins.
+fn place(database: u8, head: u64, start: usize) -> u128 {
+    let start = u128::try_from(start).expect("memory has less than 2^56 bytes");
+    u128::from(database) << (64 + START_BITS) | u128::from(head) << START_BITS | start
 }
 
-fn number_of(place: u128) -> usize {
-    usize::try_from(place & ((1 << NUMBER_BITS) - 1)).expect("it was made of one")
+fn start_of(place: u128) -> usize {
+    usize::try_from(place & ((1 << START_BITS) - 1)).expect("it was made of one")
 }
 
-/// Sorts by (database, key).
-pub(super) fn sort(records: &mut Vec<Record>) {
-    let common = common_beginning(records);
-    let place_of =
-        |(number, record): (usize, &Record)| place(record.database, head_of(&record.key[common..]), number);
-    let mut places: Vec<u128> = records.iter().enumerate().map(place_of).collect();
-    places.sort_unstable();
-    for alike in places.chunk_by_mut(|one, other| one >> NUMBER_BITS == other >> NUMBER_BITS) {
-        alike
-            .sort_unstable_by(|one, other| records[number_of(*one)].key.cmp(&records[number_of(*other)].key));
+impl Records {
+    /// The same records in the order of (database, key).
+    #[must_use]
+    pub fn sorted(&self) -> Self {
+        let common = self.common_beginning();
+        let mut places = Vec::with_capacity(self.len());
+        let mut start = 0;
+        for record in self {
+            places.push(place(record.database, head_of(&record.key[common..]), start));
+            start += record.form.len();
+        }
+        places.sort_unstable();
+        let at = |place: &u128| self.at(start_of(*place));
+        for alike in places.chunk_by_mut(|one, other| one >> START_BITS == other >> START_BITS) {
+            alike.sort_unstable_by(|one, other| at(one).key.cmp(at(other).key));
+        }
+        let mut sorted = Self::with_capacity(self.byte_len());
+        places.iter().for_each(|place| sorted.push_form(at(place).form));
+        sorted
     }
-    *records = places.into_iter().map(|place| std::mem::take(&mut records[number_of(place)])).collect();
-}
 
-/// How many bytes all keys begin with alike.
-fn common_beginning(records: &[Record]) -> usize {
-    let Some((first, others)) = records.split_first() else { return 0 };
-    let is_same = |(one, other): &(&u8, &u8)| one == other;
-    others.iter().fold(first.key.len(), |common, record| {
-        first.key[..common].iter().zip(&record.key).take_while(is_same).count()
-    })
+    /// The record that begins there.
+    #[inline]
+    fn at(&self, start: usize) -> PackedRecord<'_> {
+        self.iter_at(start).next().expect("a record begins there")
+    }
+
+    /// How many bytes all keys begin with alike.
+    fn common_beginning(&self) -> usize {
+        let mut records = self.iter();
+        let Some(first) = records.next() else { return 0 };
+        let is_same = |(one, other): &(&u8, &u8)| one == other;
+        records.fold(first.key.len(), |common, record| {
+            first.key[..common].iter().zip(record.key).take_while(is_same).count()
+        })
+    }
 }
 
 /// The first eight bytes as a number. Equal numbers say nothing: a key may end here, or have more.
@@ -56,13 +71,14 @@ mod tests {
 
     use super::*;
 
+    use crate::persist::record::Record;
+
     fn record(database: u8, key: &[u8]) -> Record {
         Record { database, key: key.into(), value: None }
     }
 
-    fn sorted(mut records: Vec<Record>) -> Vec<Record> {
-        sort(&mut records);
-        records
+    fn sorted(records: Vec<Record>) -> Vec<Record> {
+        Records::from(records).sorted().iter().map(|record| record.to_record()).collect()
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::engine::Expiry;
 use crate::engine::value::Content;
+use crate::persist::record::{Record, StoredValue};
 use crate::persist::strategy::batch;
 use crate::quota::{Anchor, CalendarPeriod, Rule, Unit, Zone};
 
@@ -33,7 +35,8 @@ fn sample() -> Batch {
         records: vec![
             Record { database: 0, key: (*b"").into(), value: None },
             Record { database: 0, key: (*b"k").into(), value: Some(value) },
-        ],
+        ]
+        .into(),
         closed_periods: vec![closed],
     }
 }
@@ -50,13 +53,16 @@ fn a_batch_has_its_bytes() {
 #[test]
 fn records_out_of_order_are_refused() {
     let mut batch = sample();
-    batch.records.reverse();
+    let mut records: Vec<Record> = batch.records.iter().map(|record| record.to_record()).collect();
+    records.reverse();
+    batch.records = records.clone().into();
     assert!(!batch.is_sorted());
     let error = Batch::decode(&bytes_of(&batch)).unwrap_err().to_string();
     assert!(error.contains("not in their order"), "{error}");
     batch.sort();
     assert!(batch.is_sorted());
-    batch.records[1].key = (*b"").into();
+    records[0].key = (*b"").into();
+    batch.records = records.into();
     assert!(!batch.is_sorted(), "a key is there once");
     assert!(Batch::decode(&bytes_of(&batch)).is_err());
 }

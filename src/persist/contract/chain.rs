@@ -150,7 +150,7 @@ pub(in crate::persist) async fn an_unsorted_batch_is_refused(harness: &impl Harn
     let store = harness.store();
     let epoch = claimed(store).await;
     let mut unsorted = batch(epoch, 1, vec![put("a", 1), put("b", 1)]);
-    unsorted.records.reverse();
+    unsorted.records = vec![put("b", 1), put("a", 1)].into();
     let Err(StoreError::Denied(reason)) = store.apply(OWNER, &unsorted).await else {
         panic!("an unsorted batch is applied")
     };

@@ -32,7 +32,11 @@ fn batch(seq: u64, key: &str) -> Batch {
     let content = Content::Integer(seq.cast_signed());
     let value = StoredValue { content, expiry: Expiry::NEVER };
     let record = Record { database: 0, key: key.as_bytes().into(), value: Some(value) };
-    Batch { epoch: NAME.epoch, first_seq: seq, seq, records: vec![record], ..Batch::default() }
+    Batch { epoch: NAME.epoch, first_seq: seq, seq, records: vec![record].into(), ..Batch::default() }
+}
+
+fn first_record(batch: &Batch) -> Record {
+    batch.records.iter().next().unwrap().to_record()
 }
 
 /// A directory on a disk in memory.
@@ -191,8 +195,8 @@ fn what_waits_is_merged() {
     assert_eq!(read[1..], singles(merged_seq + 1..=20));
     let merged = outbox.read_after(7).next().unwrap().unwrap().batch;
     let values = [("even", merged_seq & !1), ("key", 9), ("odd", (merged_seq - 1) | 1)];
-    let records = values.map(|(key, seq)| batch(seq, key).records.remove(0));
-    assert_eq!(merged, Batch { first_seq: 1, records: records.into(), ..batch(merged_seq, "") });
+    let records = values.map(|(key, seq)| first_record(&batch(seq, key)));
+    assert_eq!(merged, Batch { first_seq: 1, records: Vec::from(records).into(), ..batch(merged_seq, "") });
     assert_eq!(disk.list(outbox.path()).unwrap().len(), outbox.segments());
     // As little as is left of it is not merged again before twice as much waits.
     assert!(outbox.compaction().unwrap().is_none());

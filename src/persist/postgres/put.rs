@@ -114,7 +114,7 @@ fn arguments(batch: &Batch, rows: &[Row<'_>]) -> PgArguments {
     let keys: Vec<_> = rows.iter().map(|row| indexed(row.key)).collect();
     bind(arguments, keys.iter().map(|key| &**key).collect::<Vec<&[u8]>>());
     bind(arguments, column(rows, |row| row.kind));
-    bind(arguments, column(rows, |row| row.state.as_deref()));
+    bind(arguments, column(rows, |row| row.state));
     bind(arguments, column(rows, |row| row.expires_at_ms));
     bind(arguments, column(rows, |row| row.usage.as_deref()));
     bind(arguments, column(rows, |row| long(row.key)));

@@ -159,7 +159,7 @@ async fn put_chunk(
             .bind(row.database)
             .bind(row.key)
             .bind(row.kind)
-            .bind(row.state.as_deref())
+            .bind(row.state)
             .bind(row.expires_at_ms)
             .bind(row.usage.as_deref())
             .bind(row.subject);

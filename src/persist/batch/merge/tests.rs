@@ -9,7 +9,7 @@ use crate::engine::value::Content;
 use crate::persist::batch::ClosedPeriod;
 use crate::persist::contract::{NOON, OWNER, batch, claimed, limit, put, record};
 use crate::persist::fake::FakeStore;
-use crate::persist::record::StoredValue;
+use crate::persist::record::{Record, StoredValue};
 use crate::persist::store::{Applied, Store};
 
 /// More rows than any truth of these tests has.

@@ -158,7 +158,8 @@ fn what_a_client_put_into_a_value_is_no_batch() {
     fill(&mut outbox, 1..=1);
     let content = Content::Text(crate::engine::value::Text::new(&frame));
     let mut forged = batch(2, "forged");
-    forged.records[0].value = Some(StoredValue { content, expiry: Expiry::NEVER });
+    let value = Some(StoredValue { content, expiry: Expiry::NEVER });
+    forged.records = vec![Record { value, ..first_record(&forged) }].into();
     outbox.append(2, &forged).unwrap();
     disk.change(&path_of("00000000000000000002-000001.log"), |bytes| bytes.truncate(bytes.len() - 1));
     let (outbox, opening) = opened(&disk);

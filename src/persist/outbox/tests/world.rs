@@ -266,8 +266,9 @@ impl std::fmt::Display for World {
 }
 
 fn batch_of(seq: u64, keys: &[u8], flushes: bool, made: u64) -> Batch {
-    let record = |key: &u8| batch(made, &format!("key {key}")).records.remove(0);
-    let mut batch = Batch { seq, records: keys.iter().map(record).collect(), ..batch(seq, "") };
+    let record = |key: &u8| first_record(&batch(made, &format!("key {key}")));
+    let records: Vec<_> = keys.iter().map(record).collect();
+    let mut batch = Batch { seq, records: records.into(), ..batch(seq, "") };
     batch.cut_at = seconds(made);
     batch.flushed_databases = if flushes { vec![0] } else { Vec::new() };
     batch.sort();
