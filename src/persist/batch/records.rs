@@ -224,3 +224,41 @@ impl fmt::Debug for Records {
         formatter.debug_list().entries(self.iter().map(|record| record.to_record())).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::value::Text;
+
+    #[test]
+    fn records_are_told_as_they_were_put() {
+        let mut records = Records::default();
+        records.push(3, b"text", Some((&Content::Text(Text::new(b"value")), Expiry::at_millis(300))));
+        records.push(0, b"", None);
+        records.push(0, b"count", Some((&Content::Integer(-1), Expiry::NEVER)));
+        assert_eq!((records.len(), records.is_empty(), records.is_sorted()), (3, false, false));
+        let told: Vec<_> =
+            records.iter().map(|record| (record.place(), record.kind(), record.expiry)).collect();
+        let expected = [
+            ((3, &b"text"[..]), Some(Kind::String), Expiry::at_millis(300)),
+            ((0, b""), None, Expiry::NEVER),
+            ((0, b"count"), Some(Kind::String), Expiry::NEVER),
+        ];
+        assert_eq!(told, expected);
+        let owned: Vec<Record> = records.iter().map(|record| record.to_record()).collect();
+        assert_eq!(owned.iter().collect::<Records>(), records);
+        let forms: usize = records.iter().map(|record| record.form.len()).sum();
+        assert_eq!(forms, records.byte_len());
+    }
+
+    #[test]
+    fn room_is_kept_up_to_a_limit() {
+        let mut records = Records::with_capacity(1_000);
+        records.push(0, b"key", None);
+        records.clear();
+        records.shrink(1_000);
+        assert!(records.is_empty() && records.bytes.capacity() >= 1_000);
+        records.shrink(999);
+        assert_eq!(records.bytes.capacity(), 0);
+    }
+}
