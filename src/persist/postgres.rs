@@ -93,6 +93,8 @@ impl PostgresStore {
     /// Makes the pool, which connects on first use; [`Store::migrate`] comes next. Within a Tokio runtime.
     #[must_use]
     pub fn new(options: &PostgresOptions) -> Self {
+    /// What stands before the names of tables there.
+    schema: String,
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -103,7 +105,8 @@ impl PostgresStore {
             pool,
             held: HeldConnections::default(),
             begin: options.begin().into(),
-            begin_read: options.begin_read(),
+            begin_read: PostgresOptions::begin_read(),
+            schema: options.schema(),
         }
     }
 

@@ -23,14 +23,14 @@ use crate::engine::MissingKey;
 use crate::persist::rows::{now_ms, stored_value, unsigned};
 use crate::persist::store::{Fetched, FetchedValue, StoreError};
 
-/// How far the truth is: the only row of two columns.
-const OWNER: &str = "SELECT epoch, applied FROM owner";
+/// The columns that tell how far the truth is: the only row of two.
+const OWNER: &str = "SELECT epoch, applied FROM";
 
-/// The rows of keys in one database that are not deleted or expired.
-const COLUMNS: &str = "SELECT database, epoch, seq, key, state, expires_at_ms FROM entries";
+/// The columns of a key's row.
+const COLUMNS: &str = "SELECT database, epoch, seq, key, state, expires_at_ms FROM";
 
-/// The marks: the first columns of a row.
-const FLUSHED: &str = "SELECT database, epoch, seq FROM flushed";
+/// The columns of a mark: the first ones of a row.
+const FLUSHED: &str = "SELECT database, epoch, seq FROM";
 
 /// The batch that wrote a row or a mark.
 type Written = (i64, i64);
@@ -56,7 +56,7 @@ impl PostgresStore {
         keys: &[MissingKey],
         now: Timestamp,
     ) -> Result<Fetched, StoreError> {
-        let sql = format!("{}{OWNER}; {}", self.begin_read, statements(keys, now));
+        let sql = self.begin_read.clone() + &statements(&self.schema, keys, now);
         let rows = self.read(&sql).await.map_err(unavailable)?;
         let mut answer = Answer::default();
         for row in &rows {
@@ -130,31 +130,39 @@ impl Answer {
     }
 }
 
-/// A statement for each database, then the one for the marks.
-fn statements(keys: &[MissingKey], now: Timestamp) -> String {
+/// The statement for the owner, one for each database, then the one for the marks; `schema` stands before each table.
+fn statements(schema: &str, keys: &[MissingKey], now: Timestamp) -> String {
     let mut databases: BTreeMap<u8, Vec<&MissingKey>> = BTreeMap::new();
     for key in keys {
         databases.entry(key.database).or_default().push(key);
     }
-    let mut sql = String::new();
+    let mut sql = format!("{OWNER} {schema}owner; ");
     for (database, keys) in databases {
-        put_statement(&mut sql, database, &keys, now).expect("a string takes all that is written");
+        put_statement(&mut sql, schema, (database, &keys), now).expect("a string takes all that is written");
     }
-    sql + FLUSHED
+    sql + FLUSHED + " " + schema + "flushed"
 }
 
 /// Several keys are looked up one after the other: whatever the planner guesses of a table that has just grown, a list of them would be
 /// a reason to read the whole database. For one key that costs a third more, and its look-up has only one good plan.
-fn put_statement(sql: &mut String, database: u8, keys: &[&MissingKey], now: Timestamp) -> std::fmt::Result {
+fn put_statement(
+    sql: &mut String,
+    schema: &str,
+    (database, keys): (u8, &[&MissingKey]),
+    now: Timestamp,
+) -> std::fmt::Result {
+    let rows = format!("{COLUMNS} {schema}entries WHERE database = {database} AND key =");
     let lives = format!("NOT deleted AND (expires_at_ms IS NULL OR expires_at_ms > {})", now_ms(now));
-    let array = array_of(keys);
-    if keys.len() == 1 {
-        return write!(sql, "{COLUMNS} WHERE database = {database} AND key = ANY ({array}) AND {lives}; ");
+    if let [key] = keys {
+        sql.push_str(&rows);
+        sql.push_str(" $key$");
+        put_digits(sql, &indexed(&key.key));
+        return write!(sql, "$key$::bytea AND {lives}; ");
     }
     write!(
         sql,
         "SELECT e.* FROM unnest({array}) AS k (key),
-        LATERAL ({COLUMNS} WHERE database = {database} AND key = k.key AND {lives} LIMIT 1) AS e; "
+        LATERAL ({rows} k.key AND {lives} LIMIT 1) AS e; "
     )
 }
 
@@ -162,11 +170,8 @@ fn put_statement(sql: &mut String, database: u8, keys: &[&MissingKey], now: Time
 fn array_of(keys: &[&MissingKey]) -> String {
     let mut array = String::from("$keys${");
     for (at, key) in keys.iter().enumerate() {
-        array.push_str(if at == 0 { "\"\\\\x" } else { ",\"\\\\x" });
-        for byte in indexed(&key.key).iter() {
-            array.push(digit(byte >> 4));
-            array.push(digit(byte & 0xf));
-        }
+        array.push_str(if at == 0 { "\"\\" } else { ",\"\\" });
+        put_digits(&mut array, &indexed(&key.key));
         array.push('"');
     }
     array.push_str("}$keys$::bytea[]");
@@ -184,17 +189,27 @@ mod tests {
     #[test]
     fn keys_are_digits_whatever_they_hold() {
         let key = |database, key: &[u8]| MissingKey { database, key: key.into() };
-        let sql =
-            statements(&[key(3, b"a\x00"), key(0, b"$keys$'\\"), key(3, b"")], Timestamp::from_millis(7));
+        let keys = [key(3, b"a\x00"), key(0, b"$key$'\\"), key(3, b"")];
+        let sql = statements("\"quota\".", &keys, Timestamp::from_millis(7));
         let lives = "NOT deleted AND (expires_at_ms IS NULL OR expires_at_ms > 7)";
         let one = format!(
-            "{COLUMNS} WHERE database = 0 AND key = ANY ($keys${{\"\\\\x246b65797324275c\"}}$keys$::bytea[]) AND {lives}; "
+            "{COLUMNS} \"quota\".entries WHERE database = 0 AND key = $key$\\x246b657924275c$key$::bytea AND {lives}; "
         );
         let several = format!(
             "SELECT e.* FROM unnest($keys${{\"\\\\x6100\",\"\\\\x\"}}$keys$::bytea[]) AS k (key),
-        LATERAL ({COLUMNS} WHERE database = 3 AND key = k.key AND {lives} LIMIT 1) AS e; "
+        LATERAL ({COLUMNS} \"quota\".entries WHERE database = 3 AND key = k.key AND {lives} LIMIT 1) AS e; "
         );
-        let expected = one + &several + FLUSHED;
+        let expected = owner + &one + &several + FLUSHED + " \"quota\".flushed";
         assert_eq!(sql, expected);
     }
 }
+    let array = array_of(keys);
+fn put_digits(sql: &mut String, bytes: &[u8]) {
+    sql.push_str("\\x");
+    for byte in bytes {
+        sql.push(digit(byte >> 4));
+        sql.push(digit(byte & 0xf));
+    }
+}
+
+        let owner = format!("{OWNER} \"quota\".owner; ");

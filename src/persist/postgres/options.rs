@@ -89,14 +89,13 @@ impl PostgresOptions {
 
     /// What stands before statements that only read and are sent with it as one text. How bytes are written in a text is set, since a role
     /// or a database may have another habit; a lock ends the wait, or what nobody waits for any more would hold connections.
-    pub(super) fn begin_read(&self) -> String {
-        let mut sql =
-            format!("SET LOCAL lock_timeout = {}; SET LOCAL bytea_output = hex; ", LOCK_TIMEOUT.as_millis());
-        if let Some(schema) = &self.schema {
-            write!(sql, "SET LOCAL search_path = \"{schema}\"; ")
-                .expect("a string takes all that is written");
-        }
-        sql
+    pub(super) fn begin_read() -> String {
+        format!("SET LOCAL lock_timeout = {}; SET LOCAL bytea_output = hex; ", LOCK_TIMEOUT.as_millis())
+    }
+
+    /// What stands before the names of tables in a text that sets no search path, which would be a statement more.
+    pub(super) fn schema(&self) -> String {
+        self.schema.as_ref().map_or_else(String::new, |schema| format!("\"{schema}\"."))
     }
 }
 
