@@ -1,6 +1,7 @@
 //! The truth as a running service: its threads and tasks from the first connection to the last flush.
 //!
-//! One thread flushes, which blocks on the disk; a runtime of its own does all that waits for the truth. Neither is a worker's.
+//! One thread flushes, which blocks on the disk; a runtime of its own does all that waits for the truth. Neither is a worker's. Only a
+//! few keys that a worker needs are fetched by itself.
 
 mod helpers;
 

@@ -1,5 +1,7 @@
 //! Who asks for a key that cannot be read is told so, and nobody else.
 
+use std::task::{Context, Waker};
+
 use super::*;
 use crate::clock::ManualClock;
 use crate::persist::contract::{NOON, OWNER, batch, claimed, put};
@@ -63,4 +65,31 @@ async fn a_damaged_key_is_an_error_for_who_needs_it() {
     assert_eq!(fetch(&["bad", "worse"], 2).await, Ok(()));
     assert!(!engine.is_unknown(0, b"bad") && !engine.is_unknown(0, b"worse"));
     assert_eq!(stats.damages.count(), 0);
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// The thread that asks runs the query, and may end before the answer is there.
+#[test]
+fn a_query_that_is_given_up_leaves_nothing_behind() {
+    let home = runtime();
+    let (_store, engine, _, door) = home.block_on(begun());
+    let asking = runtime();
+    let mut fetch = Box::pin(door.clone().fetch(vec![key("a")], 1));
+    {
+        let _entered = asking.enter();
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(fetch.as_mut().poll(&mut context).is_pending());
+    }
+    drop(asking);
+    assert_eq!(home.block_on(fetch), Err(given_up()));
+    assert!(!engine.is_fetching(&key("a")) && engine.is_unknown(0, b"a"));
+    assert_eq!(home.block_on(door.fetch(vec![key("a")], 1)), Ok(()));
+}
+
+fn given_up() -> FetchError {
+    let reason = "its query was given up";
+    FetchError::Away(format!("TRYAGAIN the key is not in memory, and it cannot be fetched: {reason}"))
 }
