@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
+use tokio::runtime::Handle;
 
 use super::batch::Batch;
 use super::closed::{ClosedPage, ClosedPlace, ClosedUntil};
@@ -33,7 +34,7 @@ use super::told_epochs::ToldEpochs;
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 use error::{unavailable, unclear};
-use held::HeldConnections;
+use held::{HeldConnections, MOST_HELD};
 pub use options::PostgresOptions;
 
 /// Every change of the schema, in order.
@@ -75,28 +76,33 @@ const ROWS_PER_SECOND: usize = 10_000;
 /// answer of that.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Connections: one flushes, one scans, the others fetch.
-const CONNECTIONS: u32 = 8;
+/// Connections of the pool: one flushes, one renews the lease, the others scan.
+const POOLED_CONNECTIONS: u32 = 4;
+
+/// Connections altogether.
+const CONNECTIONS: u32 = POOLED_CONNECTIONS + MOST_HELD;
 
 /// A Postgres database.
 pub struct PostgresStore {
     pool: PgPool,
     /// Connections that fetches use one after the other.
     held: HeldConnections,
+    /// Where connections are made.
+    runtime: Handle,
     /// What every transaction begins with.
     begin: Arc<str>,
     /// What stands before a text of statements that read.
     begin_read: String,
+    /// What stands before the names of tables there.
+    schema: String,
 }
 
 impl PostgresStore {
     /// Makes the pool, which connects on first use; [`Store::migrate`] comes next. Within a Tokio runtime.
     #[must_use]
     pub fn new(options: &PostgresOptions) -> Self {
-    /// What stands before the names of tables there.
-    schema: String,
         let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
+            .max_connections(POOLED_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
             .after_release(|connection, _| Box::pin(is_alive(connection)))
@@ -104,6 +110,7 @@ impl PostgresStore {
         Self {
             pool,
             held: HeldConnections::default(),
+            runtime: Handle::current(),
             begin: options.begin().into(),
             begin_read: PostgresOptions::begin_read(),
             schema: options.schema(),
@@ -112,16 +119,16 @@ impl PostgresStore {
 
     /// Closes every connection, after what runs has ended.
     pub async fn close(&self) {
-        self.held.give_back();
+        self.held.close();
         self.pool.close().await;
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        self.held.give_back_idle();
+        self.held.close_idle();
         match self.pool.begin_with(AssertSqlSafe(Arc::clone(&self.begin))).await {
             Err(sqlx::Error::PoolTimedOut) => {
                 // Where a role may have few connections, fetches keep none from flushing.
-                self.held.give_back();
+                self.held.close();
                 Err(self.without_connection().await)
             }
             begun => begun.map_err(unavailable),
@@ -133,7 +140,7 @@ impl PostgresStore {
         let options = self.pool.connect_options();
         match tokio::time::timeout(DIAGNOSIS_TIMEOUT, PgConnection::connect_with(&options)).await {
             Ok(Ok(_)) => StoreError::Unavailable(format!(
-                "all {CONNECTIONS} connections to Postgres were in use for {} s: it answers, but too slowly",
+                "all {POOLED_CONNECTIONS} connections to Postgres that are not for fetches were in use for {} s: it answers, but too slowly",
                 ACQUIRE_TIMEOUT.as_secs()
             )),
             Ok(Err(error)) => unavailable(error),

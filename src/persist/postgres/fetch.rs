@@ -9,19 +9,27 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, Connection, Postgres, Row};
+use sqlx::postgres::{PgPool, PgRow};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Row};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
 use super::error::{ended_connection, unavailable};
-use super::held::Held;
+use super::held::{Asked, Held};
 use super::key::indexed;
-use super::{CONNECTIONS, PostgresStore};
+use super::{POOLED_CONNECTIONS, PostgresStore, RELEASE_TIMEOUT};
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 use crate::persist::rows::{now_ms, stored_value, unsigned};
 use crate::persist::store::{Fetched, FetchedValue, StoreError};
+
+/// How long to wait for a connection of the fetches' own, before the pool is asked for one.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The columns that tell how far the truth is: the only row of two.
 const OWNER: &str = "SELECT epoch, applied FROM";
@@ -72,34 +80,86 @@ impl PostgresStore {
 
     /// Runs statements that only read; once more, should the connection have ended since its last use.
     async fn read(&self, sql: &str) -> Result<Vec<PgRow>, sqlx::Error> {
-        if let Some(held) = self.held.take() {
+        if let Some(held) = self.tested_held().await {
             match self.read_on(held, sql).await {
-                Err(error) if ended_connection(&error) => self.held.give_back(),
+                // So have the others, if the server was started again.
+                Err(error) if ended_connection(&error) => self.held.close(),
                 answer => return answer,
             }
         }
-        let held = Held::new(self.tested_connection().await?);
-        self.read_on(held, sql).await
-    }
-
-    /// A connection that has just answered: of those in the pool, all have ended when the server was started again.
-    async fn tested_connection(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
-        for _ in 0..CONNECTIONS {
-            let mut connection = self.pool.acquire().await?;
-            if connection.ping().await.is_ok() {
-                return Ok(connection);
-            }
-            connection.close_on_drop();
+        if let Some(held) = self.connect().await {
+            return self.read_on(held, sql).await;
         }
-        self.pool.acquire().await
+        let (pool, sql) = (self.pool.clone(), sql.to_owned());
+        let turn = Arc::clone(&self.held.pooled).acquire_owned().await;
+        let reading = async move {
+            let _turn = turn;
+            read_pooled(&pool, sql).await
+        };
+        self.at_home(reading).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
 
-    /// Keeps the connection if it has answered; else the pool sees what is wrong with it.
-    async fn read_on(&self, mut held: Held, sql: &str) -> Result<Vec<PgRow>, sqlx::Error> {
-        let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut *held.connection).await?;
+    /// A held connection that has answered a moment ago.
+    async fn tested_held(&self) -> Option<Held> {
+        let mut held = self.held.take()?;
+        if held.needs_test() {
+            tokio::time::timeout(RELEASE_TIMEOUT, held.connection.ping()).await.ok()?.ok()?;
+        }
+        Some(held)
+    }
+
+    /// A connection for this thread; `None`: there are enough, or the server gives none, and the pool waits for one that it does give. What
+    /// it costs to be let in (passwords are hashed thousands of times) is spent on the store's own runtime, the socket is the caller's.
+    async fn connect(&self) -> Option<Held> {
+        let place = self.held.place()?;
+        let (here, options) = (Handle::current(), self.pool.connect_options());
+        let mut connecting = Box::pin(async move { PgConnection::connect_with(&options).await });
+        let connecting = poll_fn(move |context| {
+            let _here = here.enter();
+            connecting.as_mut().poll(context)
+        });
+        let Some(Ok(Ok(connection))) = self.at_home(tokio::time::timeout(CONNECT_TIMEOUT, connecting)).await
+        else {
+            self.held.note_refusal();
+            return None;
+        };
+        Some(Held::new(connection, place))
+    }
+
+    /// Runs something on the store's own runtime, until it ends or is no longer waited for; `None`: that runtime has ended.
+    async fn at_home<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        let mut tasks = JoinSet::new();
+        tasks.spawn_on(work, &self.runtime);
+        tasks.join_next().await?.ok()
+    }
+
+    /// Keeps the connection if it has answered; else it is closed.
+    async fn read_on(&self, held: Held, sql: &str) -> Result<Vec<PgRow>, sqlx::Error> {
+        let mut asked = Asked::new(held, self.runtime.clone());
+        let answer = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(asked.connection()).await;
+        let held = asked.answered();
+        let rows = answer?;
         self.held.keep(held);
         Ok(rows)
     }
+}
+
+/// Runs statements on a connection of the pool, whose sockets are the store's own runtime's.
+async fn read_pooled(pool: &PgPool, sql: String) -> Result<Vec<PgRow>, sqlx::Error> {
+    let mut connection = tested_connection(pool).await?;
+    sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut *connection).await
+}
+
+/// A connection of the pool that has just answered: all of them have ended when the server was started again.
+async fn tested_connection(pool: &PgPool) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    for _ in 0..POOLED_CONNECTIONS {
+        let mut connection = pool.acquire().await?;
+        if connection.ping().await.is_ok() {
+            return Ok(connection);
+        }
+        connection.close_on_drop();
+    }
+    pool.acquire().await
 }
 
 impl Answer {
@@ -159,6 +219,7 @@ fn put_statement(
         put_digits(sql, &indexed(&key.key));
         return write!(sql, "$key$::bytea AND {lives}; ");
     }
+    let array = array_of(keys);
     write!(
         sql,
         "SELECT e.* FROM unnest({array}) AS k (key),
@@ -178,6 +239,14 @@ fn array_of(keys: &[&MissingKey]) -> String {
     array
 }
 
+fn put_digits(sql: &mut String, bytes: &[u8]) {
+    sql.push_str("\\x");
+    for byte in bytes {
+        sql.push(digit(byte >> 4));
+        sql.push(digit(byte & 0xf));
+    }
+}
+
 fn digit(nibble: u8) -> char {
     char::from_digit(nibble.into(), 16).expect("half a byte is a digit")
 }
@@ -192,6 +261,7 @@ mod tests {
         let keys = [key(3, b"a\x00"), key(0, b"$key$'\\"), key(3, b"")];
         let sql = statements("\"quota\".", &keys, Timestamp::from_millis(7));
         let lives = "NOT deleted AND (expires_at_ms IS NULL OR expires_at_ms > 7)";
+        let owner = format!("{OWNER} \"quota\".owner; ");
         let one = format!(
             "{COLUMNS} \"quota\".entries WHERE database = 0 AND key = $key$\\x246b657924275c$key$::bytea AND {lives}; "
         );
@@ -203,13 +273,3 @@ mod tests {
         assert_eq!(sql, expected);
     }
 }
-    let array = array_of(keys);
-fn put_digits(sql: &mut String, bytes: &[u8]) {
-    sql.push_str("\\x");
-    for byte in bytes {
-        sql.push(digit(byte >> 4));
-        sql.push(digit(byte & 0xf));
-    }
-}
-
-        let owner = format!("{OWNER} \"quota\".owner; ");

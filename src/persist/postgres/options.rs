@@ -12,7 +12,7 @@ use crate::persist::store::StoreError;
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(5);
 
 /// How long a statement waits for a lock; then the flush is tried again.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a statement may run: a chunk of a flush takes a tenth of a second, pruning and counting millions of rows some.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);

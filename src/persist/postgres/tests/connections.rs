@@ -87,11 +87,14 @@ async fn patiently<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> Result<T,
 async fn connections_that_are_all_in_use_are_told_from_a_server_that_has_none() {
     let fixture = Fixture::migrated().await;
     let mut held = Vec::new();
-    for _ in 0..CONNECTIONS {
+    for _ in 0..POOLED_CONNECTIONS {
         held.push(fixture.store.begin().await.unwrap());
     }
     let reason = reason_of(fixture.store.owner().await);
-    assert_eq!(reason, "all 8 connections to Postgres were in use for 3 s: it answers, but too slowly");
+    assert_eq!(
+        reason,
+        "all 4 connections to Postgres that are not for fetches were in use for 3 s: it answers, but too slowly"
+    );
 }
 
 #[tokio::test]
