@@ -61,6 +61,10 @@ impl Evictor {
             vain = if evicted.bytes == 0 { vain + 1 } else { 0 };
             is_stuck = vain >= MOST_VAIN_CALLS;
         }
+        if is_stuck && let Some(truth) = &process.truth {
+            // Only what it has may leave.
+            truth.progress.end_rest();
+        }
         let counted = process.engine.memory().used_bytes();
         server.data_bytes.set(counted);
         // Where nothing can leave, or keys come faster than they leave, commands are refused until it is otherwise.

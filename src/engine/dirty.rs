@@ -29,7 +29,7 @@ use super::shards::Place;
 use super::snapshot::{Owed, Snapshots};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 use super::table::{Table, copy_of};
-use super::value::Content;
+use super::value::{Content, Text};
 use super::{DATABASES, Engine};
 
 /// Entries collected under one guard: some 20 us, the longest a take should wait for the collector.
@@ -52,6 +52,11 @@ pub struct Change<'a> {
 impl Change<'_> {
     fn kept(database: u8, (key, content): Kept) -> Change<'static> {
         Change { database, key: Cow::Owned(key.into_vec()), content }
+    }
+
+    /// Whether its value is of few bytes: neither a shared text nor limits with logs.
+    const fn is_short(&self) -> bool {
+        !matches!(self.content, Some((Content::Text(Text::Shared(_)) | Content::Quotas(_), _)))
     }
 
     /// With a key of its own.
@@ -243,7 +248,8 @@ impl Table {
         }
     }
 
-    /// Hands up to `most` entries of the generation before `open` to `visit`; whether there are more.
+    /// Hands up to `most` entries of the generation before `open` to `visit`, or puts them into `later`, where looking at them takes
+    /// longer than a guard should be held; whether there are more.
     fn collect(
         &mut self,
         database: u8,
@@ -251,12 +257,11 @@ impl Table {
         most: usize,
         limits: &LimitTable,
         visit: &mut impl FnMut(Change<'_>),
+        later: &mut Vec<Change<'static>>,
     ) -> bool {
         let changes = self.changes();
         changes.turn_to(open);
-        for kept in std::mem::take(&mut changes.kept) {
-            visit(Change::kept(database, kept));
-        }
+        later.extend(std::mem::take(&mut changes.kept).into_iter().map(|kept| Change::kept(database, kept)));
         let mut slots = std::mem::take(&mut changes.closed);
         let from = slots.len().saturating_sub(most);
         for (at, &slot) in slots.iter().enumerate().skip(from) {
@@ -269,7 +274,8 @@ impl Table {
             if mark.is_queued() && mark.generation() != open {
                 entry.set_mark(Mark::collected(mark.generation()));
                 let key = Cow::Borrowed(entry.key.as_bytes());
-                visit(Change { database, key, content: state_of(entry, limits) });
+                let change = Change { database, key, content: state_of(entry, limits) };
+                if change.is_short() { visit(change) } else { later.push(change.into_owned()) }
             }
         }
         if from > 0 {
@@ -287,8 +293,10 @@ impl Table {
         limits: &LimitTable,
         into: &mut Vec<Change<'static>>,
     ) {
-        let mut visit = |change: Change<'_>| into.push(change.into_owned());
-        while self.collect(database, open, usize::MAX, limits, &mut visit) {}
+        let mut short = Vec::new();
+        let mut visit = |change: Change<'_>| short.push(change.into_owned());
+        while self.collect(database, open, usize::MAX, limits, &mut visit, into) {}
+        into.append(&mut short);
     }
 }
 
@@ -343,8 +351,8 @@ impl Engine {
         Some(closed)
     }
 
-    /// Hands the changes of the generation that was closed last to `visit`; then answers what else was in it. Takes of a key wait while
-    /// `visit` has it, so it is to be short, and may not use the engine.
+    /// Hands the changes of the generation that was closed last to `visit`; then answers what else was in it. Takes may have to wait while
+    /// `visit` has a change, so it is to be short, and may not use the engine.
     pub fn collect(&self, closed: Generation, mut visit: impl FnMut(Change<'_>)) -> Collected {
         let open = self.durable.open();
         debug_assert_eq!(closed.next(), open, "the last closed generation is collected");
@@ -384,8 +392,16 @@ impl Engine {
         open: Generation,
         visit: &mut impl FnMut(Change<'_>),
     ) {
-        let most = ENTRIES_UNDER_GUARD;
-        while self.shards.write(place).collect(database, open, most, &self.limits, visit) {}
+        let mut later = Vec::new();
+        loop {
+            let mut table = self.shards.write(place);
+            let more = table.collect(database, open, ENTRIES_UNDER_GUARD, &self.limits, visit, &mut later);
+            drop(table);
+            later.drain(..).for_each(&mut *visit);
+            if !more {
+                return;
+            }
+        }
     }
 
     /// Says that the truth has everything up to this generation: entries that were not changed since are clean, unless they were

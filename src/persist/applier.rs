@@ -92,17 +92,21 @@ impl Applier {
         }
     }
 
-    /// Rests behind a transaction that `took` so long, until somebody waits for the truth or the end begins. Without an outbox the truth is
+    /// Rests behind a transaction that `took` so long, until somebody waits for the truth or what comes next presses. Without an outbox the truth is
     /// the only durable place, and nothing is put off.
     async fn rest(&self, took: Duration) {
         if self.outbox.is_none() || self.progress.is_awaited() {
             return;
         }
         let lag = Duration::from_micros(self.clock.now().micros_since(self.stats.applied_cut()));
+        let rest = rest(took, lag);
+        if rest.is_zero() {
+            return;
+        }
         tokio::select! {
-            () = sleep(rest(took, lag)) => {}
+            () = sleep(rest) => {}
             () = self.progress.wait_awaited() => {}
-            () = self.pending.wait_closed() => {}
+            () = self.pending.wait_pressing() => {}
         }
     }
 

@@ -30,7 +30,7 @@ pub struct Pending {
     state: Mutex<State>,
     changed: Notify,
     crowded: Notify,
-    closed: Notify,
+    pressing: Notify,
 }
 
 #[derive(Default)]
@@ -43,6 +43,8 @@ struct State {
     is_spilled: bool,
     /// No more batches come.
     is_closed: bool,
+    /// A batch that lies here is on no disk.
+    has_unkept: bool,
     /// The first batches are being merged, and are put back in front.
     is_merging: bool,
     /// How often everything was forgotten.
@@ -60,6 +62,11 @@ struct Waiting {
 }
 
 impl State {
+    /// Whether the next is to be taken at once.
+    fn is_pressing(&self) -> bool {
+        self.is_closed || self.looks_back || self.is_spilled || self.has_unkept
+    }
+
     fn is_crowded(&self) -> bool {
         let first = self.batches.front().map_or(0, |(_, bytes)| *bytes);
         let behind = self.bytes.saturating_sub(first);
@@ -86,14 +93,20 @@ impl Pending {
         let bytes = batch.weight();
         let mut state = self.state.lock();
         state.newest = batch.seq;
-        if is_kept && (state.is_spilled || state.bytes + bytes > MOST_BYTES) {
+        // One alone lies here however large it is: it is taken soon.
+        let has_room = state.bytes == 0 || state.bytes + bytes <= MOST_BYTES;
+        if is_kept && (state.is_spilled || !has_room) {
             state.is_spilled = true;
         } else {
+            state.has_unkept |= !is_kept;
             state.bytes += bytes;
             state.batches.push_back((batch, bytes));
         }
         if state.is_crowded() {
             self.crowded.notify_one();
+        }
+        if state.is_pressing() {
+            self.pressing.notify_one();
         }
         drop(state);
         self.changed.notify_one();
@@ -145,23 +158,25 @@ impl Pending {
     pub fn look_back(&self) {
         self.state.lock().looks_back = true;
         self.changed.notify_one();
+        self.pressing.notify_one();
     }
 
     /// Says that no more batches come.
     pub fn close(&self) {
         self.state.lock().is_closed = true;
         self.changed.notify_one();
-        self.closed.notify_one();
+        self.pressing.notify_one();
     }
 
-    /// Waits until no more batches come. One caller.
-    pub async fn wait_closed(&self) {
+    /// Waits until the next batch is not to be put off: it is on no disk, others are left to the outbox, the truth may have lost some, or
+    /// no more come. One caller.
+    pub async fn wait_pressing(&self) {
         loop {
-            let closed = self.closed.notified();
-            if self.state.lock().is_closed {
+            let pressing = self.pressing.notified();
+            if self.state.lock().is_pressing() {
                 return;
             }
-            closed.await;
+            pressing.await;
         }
     }
 
@@ -186,6 +201,7 @@ impl Pending {
             taken.push(batch);
         }
         if !taken.is_empty() {
+            state.has_unkept &= !state.batches.is_empty();
             drop(state);
             return Batch::merge_all(taken).map(Next::Batch);
         }
@@ -232,6 +248,7 @@ impl Pending {
     pub fn leave_to_outbox(&self) {
         let mut state = self.state.lock();
         state.batches.clear();
+        state.has_unkept = false;
         state.bytes = 0;
         state.forgotten += 1;
         state.is_spilled = true;
@@ -274,11 +291,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_end_is_told_to_whoever_waits_for_it() {
+    async fn what_is_not_to_be_put_off_is_told() {
         let pending = Pending::default();
-        let closing = async { pending.close() };
-        tokio::join!(biased; pending.wait_closed(), closing);
-        pending.wait_closed().await;
+        let check = async |press: &dyn Fn()| {
+            let pressing = async { press() };
+            tokio::join!(biased; pending.wait_pressing(), pressing);
+            pending.wait_pressing().await;
+        };
+        check(&|| pending.push(batch(1, 1, vec![put("a", 1)]), false)).await;
+        pending.push(batch(1, 2, vec![put("a", 1)]), true);
+        assert!(taken(&pending).is_some() && !pending.state.lock().is_pressing());
+        check(&|| pending.look_back()).await;
+        assert!(matches!(pending.take(), Some(Next::Lost)));
+        check(&|| (3..=8).for_each(|seq| pending.push(large(seq, &seq.to_string()), true))).await;
+        pending.leave_to_outbox();
+        assert!(pending.rejoin(8) && !pending.state.lock().is_pressing());
+        check(&|| pending.close()).await;
     }
 
     #[test]

@@ -137,6 +137,11 @@ impl Progress {
         self.applied.receiver_count() > 0
     }
 
+    /// Says that the truth is to go on at once, as for somebody who waits: memory cannot be made free before.
+    pub fn end_rest(&self) {
+        self.awaited.notify_one();
+    }
+
     /// Waits until somebody begins to wait for the truth; ends at once where somebody did since this was last waited for. One caller.
     pub async fn wait_awaited(&self) {
         self.awaited.notified().await;

@@ -41,25 +41,29 @@ struct State {
 }
 
 impl Refusals {
+    /// The keys that are known as refused and have a row in the batch.
+    fn known_in(&self, batch: &Batch) -> HashSet<(u8, Box<[u8]>)> {
+        let mut known: Vec<(u8, Box<[u8]>)> = self.state.lock().keys.keys().cloned().collect();
+        known.sort_unstable();
+        let mut records = batch.records.iter().peekable();
+        known.retain(|(database, key)| {
+            let place = (*database, &**key);
+            while records.next_if(|record| record.place() < place).is_some() {}
+            records.peek().is_some_and(|record| record.place() == place)
+        });
+        known.into_iter().collect()
+    }
+
     /// Notes what became of a batch, before it counts as applied.
     pub fn note(&self, batch: &Batch, rejected: &[RejectedRecord]) {
         if rejected.is_empty() && !self.has_any() {
             return;
         }
-        let mut state = self.state.lock();
         let again: HashSet<_> = rejected.iter().map(|record| (record.database, &*record.key)).collect();
-        let mut known: HashMap<_, _> =
-            state.keys.keys().map(|(database, key)| ((*database, &**key), false)).collect();
-        for record in &batch.records {
-            if let Some(is_there) = known.get_mut(&record.place()) {
-                *is_there = true;
-            }
-        }
-        let taken: HashSet<(u8, Box<[u8]>)> = known
-            .into_iter()
-            .filter(|(place, is_there)| *is_there && !again.contains(place))
-            .map(|((database, key), _)| (database, key.into()))
-            .collect();
+        // Looked for before the guard: nobody else writes, and who reads is a client's thread.
+        let mut taken = self.known_in(batch);
+        taken.retain(|(database, key)| !again.contains(&(*database, key)));
+        let mut state = self.state.lock();
         state.keys.retain(|place, _| !taken.contains(place) && !batch.flushed_databases.contains(&place.0));
         for RejectedRecord { database, key, reason } in rejected {
             let place = (*database, key.clone());

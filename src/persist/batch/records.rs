@@ -77,11 +77,15 @@ impl Records {
         self.count = 0;
     }
 
-    /// Gives up the room for more than so many bytes.
+    /// Makes room for so many bytes at once.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
+    }
+
+    /// Forgets all records, and gives up the room for more than so many bytes.
     pub fn shrink(&mut self, most: usize) {
-        if self.bytes.capacity() > most {
-            *self = Self::default();
-        }
+        self.clear();
+        self.bytes.shrink_to(most);
     }
 
     /// How many there are.
@@ -255,10 +259,11 @@ mod tests {
     fn room_is_kept_up_to_a_limit() {
         let mut records = Records::with_capacity(1_000);
         records.push(0, b"key", None);
-        records.clear();
         records.shrink(1_000);
         assert!(records.is_empty() && records.bytes.capacity() >= 1_000);
-        records.shrink(999);
-        assert_eq!(records.bytes.capacity(), 0);
+        records.shrink(100);
+        assert!((100..1_000).contains(&records.bytes.capacity()));
+        records.reserve(2_000);
+        assert!(records.bytes.capacity() >= 2_000);
     }
 }

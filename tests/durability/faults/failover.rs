@@ -150,7 +150,8 @@ pub fn promoted_and_read() -> Row {
     names("new").iter().for_each(|name| take(name, 90));
     let fill = "x".repeat(FILL_BYTES);
     for at in 0..FILLS {
-        assert!(!matches!(call(&format!("SET fill/{at} {fill}")), Reply::Error(_)));
+        let reply = call(&format!("SET fill/{at} {fill}"));
+        assert!(!matches!(reply, Reply::Error(_)), "fill/{at}: {reply:?}");
         server.wait_for_truth(DEADLINE);
     }
     pair.promote();
