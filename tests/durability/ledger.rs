@@ -64,6 +64,8 @@ pub struct ClientLog {
     pub refused: u64,
     /// The text of the last refusal.
     pub last_refusal: String,
+    /// How often QUOTA.SYNC told that the truth lacks a row of the batch that was asked for.
+    pub refused_syncs: usize,
 }
 
 /// What may be missing from the truth.
@@ -116,6 +118,7 @@ impl Ledger {
             worst_reply_ms: 0,
             refused: 0,
             last_refusal: String::new(),
+            refused_syncs: 0,
         };
         Self {
             clients: (0..clients).map(client).collect(),

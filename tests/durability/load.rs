@@ -169,6 +169,7 @@ impl Worker {
             (Asked::Sync(covers), Reply::Status(text)) => match text.as_str() {
                 "DURABLE" => self.log.in_truth = self.log.in_truth.max(covers),
                 "PENDING" => {}
+                "REFUSED" => self.log.refused_syncs += 1,
                 other => panic!("QUOTA.SYNC of a token of this connection answers {other}"),
             },
             (Asked::Wait(behind), Reply::Many(_, copies)) => {

@@ -74,6 +74,9 @@ impl Scene {
         let refusals: Vec<_> =
             self.ledger.clients.iter().map(|client| client.last_refusal.as_str()).collect();
         assert_eq!(row.refused, 0, "changes were refused: {refusals:?}");
+        // A merged batch with somebody else's refused row is told as refused to all who ask for it.
+        let refused_syncs: usize = self.ledger.clients.iter().map(|client| client.refused_syncs).sum();
+        assert!(refused_syncs == 0 || self.server.figure("rejected_rows") > 0, "the truth refuses nothing");
         row
     }
 
