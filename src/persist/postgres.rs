@@ -86,7 +86,7 @@ const CONNECTIONS: u32 = POOLED_CONNECTIONS + MOST_HELD;
 pub struct PostgresStore {
     pool: PgPool,
     /// Connections that fetches use one after the other.
-    held: HeldConnections,
+    held: Arc<HeldConnections>,
     /// Where connections are made.
     runtime: Handle,
     /// What every transaction begins with.
@@ -109,7 +109,7 @@ impl PostgresStore {
             .connect_lazy_with(options.connection());
         Self {
             pool,
-            held: HeldConnections::default(),
+            held: Arc::default(),
             runtime: Handle::current(),
             begin: options.begin().into(),
             begin_read: PostgresOptions::begin_read(),
@@ -127,7 +127,8 @@ impl PostgresStore {
         self.held.close_idle();
         match self.pool.begin_with(AssertSqlSafe(Arc::clone(&self.begin))).await {
             Err(sqlx::Error::PoolTimedOut) => {
-                // Where a role may have few connections, fetches keep none from flushing.
+                // Where a role may have few connections, fetches keep none from flushing, and make none until it has had its turn.
+                self.held.note_refusal();
                 self.held.close();
                 Err(self.without_connection().await)
             }

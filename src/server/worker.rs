@@ -69,6 +69,8 @@ pub(super) fn start(parts: WorkerParts) -> io::Result<std::thread::JoinHandle<()
             Ok(runtime) => {
                 let _taken = report.send(Ok(()));
                 runtime.block_on(work(parts));
+                // A name that is being looked up for a connection to the truth is not waited for.
+                runtime.shutdown_background();
             }
             Err(error) => {
                 let _taken = report.send(Err(error));

@@ -17,12 +17,13 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Row};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::error::{ended_connection, unavailable};
 use super::held::{Asked, Held};
 use super::key::indexed;
-use super::{POOLED_CONNECTIONS, PostgresStore, RELEASE_TIMEOUT};
+use super::{POOLED_CONNECTIONS, PostgresStore};
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 use crate::persist::rows::{now_ms, stored_value, unsigned};
@@ -30,6 +31,9 @@ use crate::persist::store::{Fetched, FetchedValue, StoreError};
 
 /// How long to wait for a connection of the fetches' own, before the pool is asked for one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a connection that has lain for a while may take to show that the server knows it: a fraction of what a fetch has.
+const TEST_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// The columns that tell how far the truth is: the only row of two.
 const OWNER: &str = "SELECT epoch, applied FROM";
@@ -103,27 +107,42 @@ impl PostgresStore {
     async fn tested_held(&self) -> Option<Held> {
         let mut held = self.held.take()?;
         if held.needs_test() {
-            tokio::time::timeout(RELEASE_TIMEOUT, held.connection.ping()).await.ok()?.ok()?;
+            match tokio::time::timeout(TEST_TIMEOUT, held.connection.ping()).await {
+                Ok(answered) => answered.ok()?,
+                Err(_) => {
+                    // What has forgotten one has forgotten all that have lain as long.
+                    self.held.close();
+                    return None;
+                }
+            }
         }
         Some(held)
     }
 
     /// A connection for this thread; `None`: there are enough, or the server gives none, and the pool waits for one that it does give. What
-    /// it costs to be let in (passwords are hashed thousands of times) is spent on the store's own runtime, the socket is the caller's.
+    /// it costs to be let in (passwords are hashed thousands of times) is spent on the store's own runtime, the socket is the caller's. It
+    /// is made also if the caller gives up, for the next: else fetches with a short time would never have one.
     async fn connect(&self) -> Option<Held> {
         let place = self.held.place()?;
         let (here, options) = (Handle::current(), self.pool.connect_options());
+        let (watched_by, held) = (here.id(), Arc::clone(&self.held));
         let mut connecting = Box::pin(async move { PgConnection::connect_with(&options).await });
         let connecting = poll_fn(move |context| {
             let _here = here.enter();
             connecting.as_mut().poll(context)
         });
-        let Some(Ok(Ok(connection))) = self.at_home(tokio::time::timeout(CONNECT_TIMEOUT, connecting)).await
-        else {
-            self.held.note_refusal();
-            return None;
-        };
-        Some(Held::new(connection, place))
+        let (caller, made) = oneshot::channel();
+        self.runtime.spawn(async move {
+            match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+                Ok(Ok(connection)) => {
+                    if let Err(unwanted) = caller.send(Held::new(connection, watched_by, place)) {
+                        held.keep(unwanted);
+                    }
+                }
+                _ => held.note_refusal(),
+            }
+        });
+        made.await.ok()
     }
 
     /// Runs something on the store's own runtime, until it ends or is no longer waited for; `None`: that runtime has ended.

@@ -21,8 +21,8 @@ pub(super) const MOST_HELD: u32 = 4;
 /// How long a connection may lie and be used without a test: less than a firewall takes to forget it.
 const LONGEST_UNTESTED: Duration = Duration::from_secs(10);
 
-/// How long a connection may lie at all, before another may have its place on the server.
-const LONGEST_IDLE: Duration = Duration::from_secs(300);
+/// How long a connection may lie at all, before another may have its place on the server: less than load balancers take to forget it.
+const LONGEST_IDLE: Duration = Duration::from_secs(200);
 
 /// How long a connection may be used: the server's process keeps what it has learned of tables, and a name may lead to another server.
 const LONGEST_HELD: Duration = Duration::from_secs(1_800);
@@ -50,9 +50,8 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// A connection that was just made, within the runtime that asks.
-    pub(super) fn new(connection: PgConnection, place: OwnedSemaphorePermit) -> Self {
-        let runtime = Handle::current().id();
+    /// A connection that was just made, whose socket that runtime watches.
+    pub(super) fn new(connection: PgConnection, runtime: Id, place: OwnedSemaphorePermit) -> Self {
         Self { connection, runtime, held: Stopwatch::start(), idle: Stopwatch::start(), _place: place }
     }
 
@@ -166,6 +165,12 @@ impl HeldConnections {
     pub(super) fn keep(&self, mut held: Held) {
         held.idle = Stopwatch::start();
         self.idle.lock().push(held);
+    }
+
+    /// How many wait.
+    #[cfg(test)]
+    pub(super) fn idle(&self) -> usize {
+        self.idle.lock().len()
     }
 
     /// Closes all of them.

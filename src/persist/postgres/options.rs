@@ -47,8 +47,12 @@ impl PostgresOptions {
             StoreError::Denied(format!("the address of Postgres: {reason}; {ENCODING}"))
         };
         let connection: PgConnectOptions = url.parse().map_err(refused)?;
-        if schema.as_deref().is_some_and(|schema| schema.is_empty() || schema.contains(['"', '\0', '%'])) {
-            let reason = "the address of Postgres: a schema's name has letters, digits and '_'";
+        // In a search path `$user` and `pg_temp` stand for other schemas, before the name of a table they do not.
+        let is_none = |schema: &str| {
+            schema.is_empty() || schema.starts_with("pg_") || schema.contains(['"', '\0', '%', '$'])
+        };
+        if schema.as_deref().is_some_and(is_none) {
+            let reason = "the address of Postgres: a schema's name has letters, digits and '_', and does not begin with 'pg_'";
             return Err(StoreError::Denied(reason.to_owned()));
         }
         Ok(Self { connection, schema, idle_in_transaction: IDLE_IN_TRANSACTION })
@@ -132,6 +136,8 @@ mod tests {
             "postgres://user:secret@host:port/base",
             "postgres://u:secret@h/b?schema=",
             "postgres://u:secret@h/b?schema=a\"b",
+            "postgres://u:secret@h/b?schema=$user",
+            "postgres://u:secret@h/b?schema=pg_temp",
         ] {
             let error = PostgresOptions::parse(url).unwrap_err().to_string();
             assert!(error.contains("the address of Postgres") && !error.contains("secret"), "{error}");

@@ -72,6 +72,22 @@ async fn fetches_keep_no_connection_from_a_flush() {
     assert_eq!(patiently(async || store.apply(OWNER, &next).await).await, whole);
 }
 
+/// A time for fetches that is shorter than making a connection must not mean that none is ever made.
+#[tokio::test]
+async fn a_connection_is_made_though_the_fetch_that_wanted_it_has_given_up() {
+    let fixture = Fixture::migrated().await;
+    let keys = [MissingKey { database: 0, key: b"a"[..].into() }];
+    let fetch = tokio::time::timeout(Duration::from_micros(1), fixture.store.fetch(&keys, NOON));
+    assert!(fetch.await.is_err(), "no connection is made in that time");
+    let made = async {
+        while fixture.store.held.idle() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), made).await.expect("the connection is kept for the next");
+    assert!(fixture.store.fetch(&keys, NOON).await.is_ok());
+}
+
 /// Asks as often as whoever uses a store would: the pool may look for a second connection while the only one comes back.
 async fn patiently<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
     for _ in 0..3 {
