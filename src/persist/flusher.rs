@@ -237,8 +237,7 @@ impl Flusher {
         let Self { parts, collecting, record_bytes, .. } = self;
         let stopwatch = Stopwatch::start();
         let cut_at = parts.clock.now();
-        // A quarter more than the last ones had.
-        collecting.reserve(expected.saturating_mul(*record_bytes + *record_bytes / 4));
+        collecting.reserve(room_for(expected, *record_bytes));
         let collected = parts.engine.collect(generation, |change| {
             let value = change.content.as_ref().map(|(content, expiry)| (content, *expiry));
             collecting.push(change.database, &change.key, value);
@@ -377,6 +376,12 @@ fn note_failure<T>(result: Result<T, OutboxError>) -> Option<T> {
 /// The error for clients.
 fn refusal(reason: &str) -> String {
     format!("MISCONF changes are refused, since they cannot be kept: {reason}")
+}
+
+/// The bytes to make room for: a quarter more than so many records had, if they were as the last; and no more than is kept anyway, since a
+/// single large value says nothing about the next records.
+fn room_for(records: usize, record_bytes: usize) -> usize {
+    records.saturating_mul(record_bytes.saturating_add(record_bytes / 4)).min(MAX_COLLECTING_BYTES)
 }
 
 fn nanos_of(duration: Duration) -> u64 {

@@ -335,3 +335,12 @@ fn a_refused_row_keeps_its_entry_where_the_answer_to_the_commit_was_lost() {
         });
     }
 }
+
+/// One value of many MiB, and then many keys, must not ask for the product of both.
+#[test]
+fn room_is_made_for_what_is_expected_within_a_limit() {
+    assert_eq!(room_for(1_000, 80), 100_000);
+    assert_eq!(room_for(0, 80), 0);
+    assert_eq!(room_for(100_000, 256 * 1024 * 1024), MAX_COLLECTING_BYTES);
+    assert_eq!(room_for(usize::MAX, usize::MAX), MAX_COLLECTING_BYTES);
+}
