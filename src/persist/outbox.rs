@@ -6,6 +6,7 @@
 //! - **An append that was acknowledged survives a crash**, in its place: batches are there in the order of their numbers, without a gap.
 //! - **One that was not is there whole or not at all**, and may be tried again; so may everything else that failed.
 //! - **A failed sync is final for its file.** The next append begins a new segment, with the same batch.
+//! - **What a process has left is only read**, until the truth has it and it is removed whole: see [`EndedOutbox`].
 //! - **What the truth has is kept for a while**, in case it loses it.
 //! - **What waits is merged** when it is much: the last state of each key is in one batch.
 //! - **Nothing is made up.** What is not as it was written is told, not skipped.
@@ -15,11 +16,11 @@
 mod append;
 mod catalog;
 mod compaction;
+mod ended;
 mod error;
 mod folder;
 mod format;
 mod name;
-mod open;
 mod read;
 mod scan;
 mod segment;
@@ -37,14 +38,13 @@ use super::disk::{DiskFile, failed, remove_if_there};
 use crate::clock::Timestamp;
 use catalog::Catalog;
 pub use compaction::{Compacted, Compaction};
+pub use ended::{EndedOutbox, TornTail};
 pub use error::OutboxError;
 use folder::{Folder, sync_directory};
 use format::Salt;
 pub use name::Name;
 use name::SegmentName;
-pub use open::{Opening, TornTail};
 pub use read::{Batches, Stored};
-use segment::Segment;
 
 /// How much an outbox keeps, and in which portions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +86,6 @@ pub struct Outbox {
     catalog: Arc<Mutex<Catalog>>,
     /// `None`: the next append begins a new segment.
     active: Option<Active>,
-    /// Whether a new segment begins with the last frame there is: a process before this one wrote it, and perhaps it never reached the disk.
-    repeats_last: bool,
     /// Higher than the numbers of all files there are.
     next_number: u64,
     /// Files to be removed, in groups: those of a later group may be what makes those of an earlier one superfluous.
@@ -119,22 +117,7 @@ impl Outbox {
             made => made.map_err(failed("made", path))?,
         }
         sync_directory(&*folder.disk, directory.path())?;
-        Ok(Self::new(folder, limits, Vec::new(), 0))
-    }
-
-    /// Opens an outbox that is there, whatever ended the process that wrote it; tells what was found.
-    ///
-    /// # Errors
-    /// [`OutboxError::Damaged`] with what to do about it where the bytes are not those that were written, other than by a write that was
-    /// cut; [`OutboxError::Newer`] where another version wrote them.
-    pub fn open(
-        directory: &DataDirectory,
-        name: Name,
-        limits: Limits,
-    ) -> Result<(Self, Opening), OutboxError> {
-        let folder = Folder::new(directory, name);
-        let found = open::open(&folder)?;
-        Ok((Self::new(folder, limits, found.segments, found.next_number), found.opening))
+        Ok(Self::new(folder, limits))
     }
 
     /// The outboxes that are there, the oldest epoch first. Removes what is left of those that were being removed.
@@ -161,14 +144,13 @@ impl Outbox {
         whole::remove(directory, name)
     }
 
-    fn new(folder: Folder, limits: Limits, segments: Vec<Segment>, next_number: u64) -> Self {
+    fn new(folder: Folder, limits: Limits) -> Self {
         Self {
             folder: Arc::new(folder),
             limits,
-            repeats_last: !segments.is_empty(),
-            catalog: Arc::new(Mutex::new(Catalog::new(segments))),
+            catalog: Arc::default(),
             active: None,
-            next_number,
+            next_number: 0,
             removals: VecDeque::new(),
             may_come_back: false,
             compaction: Weak::new(),
@@ -231,12 +213,7 @@ impl Outbox {
     /// # Errors
     /// [`OutboxError::Disk`] where a file cannot be removed; the next call tries again.
     pub fn applied(&mut self, seq: u64, now: Timestamp) -> Result<(), OutboxError> {
-        let mut limits = self.limits;
-        if self.repeats_last {
-            // A crash may yet take the last batch that was found, and then the one before it has to tell which number is next.
-            (limits.window_bytes, limits.window_micros) = (u64::MAX, u64::MAX);
-        }
-        let outlived = self.catalog.lock().applied(seq, now, &limits);
+        let outlived = self.catalog.lock().applied(seq, now, &self.limits);
         self.removals.extend(outlived.into_iter().map(|segment| vec![self.folder.path_of(segment)]));
         self.remove_files()
     }
@@ -248,7 +225,6 @@ impl Outbox {
     /// [`OutboxError::Disk`] where not everything is removed yet; then nothing may be appended, or the gap would be there after a crash.
     pub fn clear(&mut self) -> Result<(), OutboxError> {
         self.active = None;
-        self.repeats_last = false;
         let all: Vec<_> = self.catalog.lock().segments().iter().map(|segment| segment.name).collect();
         for segment in all {
             let group = vec![self.folder.path_of(segment)];
@@ -273,10 +249,6 @@ impl Outbox {
     /// # Errors
     /// [`OutboxError::Disk`] where it cannot be read.
     pub fn compaction(&mut self) -> Result<Option<Compaction>, OutboxError> {
-        if self.repeats_last {
-            // A file before the last batch that was found may be the only one that has it for good.
-            return Ok(None);
-        }
         let catalog = self.catalog.lock();
         let waiting = || catalog.waiting();
         let bytes: u64 = waiting().map(|segment| segment.end).sum();

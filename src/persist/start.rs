@@ -12,7 +12,7 @@ use super::base::{Base, BaseError};
 use super::batch::Batch;
 use super::directory::DataDirectory;
 use super::flush_stats::FlushStats;
-use super::outbox::{self, Limits, Name, Outbox};
+use super::outbox::{self, EndedOutbox, Limits, Name, Outbox};
 use super::pending::MOST_MERGED_ROWS;
 use super::store::{Applied, Claim, Claimed, DataSetId, Epoch, Lease, OwnerRow, Store, StoreError};
 use crate::clock::Clock;
@@ -274,8 +274,7 @@ async fn was_applied(parts: &StartParts, row: &OwnerRow, name: Name) -> bool {
     }
     let Ok(epochs) = parts.store.epochs().await else { return false };
     let Some(ended) = epochs.epoch(name.epoch).and_then(|epoch| epoch.last_seq) else { return false };
-    // Opening cuts at most the end of a batch that was never acknowledged.
-    let Ok((outbox, _)) = Outbox::open(&parts.directory, name, Limits::default()) else { return false };
+    let Ok(outbox) = EndedOutbox::open(&parts.directory, name) else { return false };
     outbox.last_seq().is_none_or(|last| last <= ended)
 }
 
@@ -314,8 +313,8 @@ fn claim_of_owner(parts: &StartParts) -> Claim {
 async fn apply_outbox(parts: &StartParts, name: Name) -> Result<(), StartRefused> {
     let directory = &parts.directory;
     let refuse = |error: outbox::OutboxError| StartRefused(error.to_string());
-    let (outbox, opening) = Outbox::open(directory, name, Limits::default()).map_err(refuse)?;
-    for torn in &opening.torn {
+    let outbox = EndedOutbox::open(directory, name).map_err(refuse)?;
+    for torn in outbox.torn() {
         tracing::warn!(
             file = %torn.file.display(),
             offset = torn.offset,
@@ -369,7 +368,7 @@ async fn apply_outbox(parts: &StartParts, name: Name) -> Result<(), StartRefused
     Outbox::remove(directory, name).map_err(refuse)
 }
 
-fn next_merged(outbox: &Outbox, read: u64) -> Result<Option<Batch>, outbox::OutboxError> {
+fn next_merged(outbox: &EndedOutbox, read: u64) -> Result<Option<Batch>, outbox::OutboxError> {
     let mut rows = 0;
     let mut taken = Vec::new();
     for batch in outbox.read_after(read) {

@@ -4,9 +4,8 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use super::error::OutboxError;
-use super::format::Salt;
+use super::format::{HEADER_BYTES, Salt};
 use super::name::SegmentName;
-use super::read::SegmentReader;
 use super::segment::Segment;
 use super::{Active, Outbox};
 use crate::persist::batch::Batch;
@@ -17,13 +16,6 @@ const MAX_REMOVALS: usize = 64;
 
 /// The most memory that is kept from one append to the next; a batch of 100,000 records needs less.
 const MAX_BUFFER_BYTES: usize = 16 * 1024 * 1024;
-
-/// A frame that is written again.
-struct Repeated {
-    first_seq: u64,
-    seq: u64,
-    payload: Vec<u8>,
-}
 
 impl Outbox {
     /// Appends a batch that covers the numbers from `first_seq` on; it is on the disk when this answers.
@@ -95,36 +87,16 @@ impl Outbox {
         if self.removals.len() >= MAX_REMOVALS {
             self.remove_files()?;
         }
-        let repeated = self.repeated()?;
-        let name = SegmentName {
-            first_seq: repeated.as_ref().map_or(first_seq, |repeated| repeated.first_seq),
-            number: self.next_number,
-        };
+        let name = SegmentName { first_seq, number: self.next_number };
         let header = self.folder.header(name);
         let salt = Salt::of(&header);
         self.buffer.clear();
         self.buffer.extend(header);
-        // Each is on the disk before the next one is written, as is always so: no crash leaves a frame behind bytes that are none.
-        let mut parts = vec![header.len()];
-        let mut segment = None;
-        if let Some(Repeated { first_seq, seq, payload }) = repeated {
-            let bytes = salt.put_frame(&mut self.buffer, first_seq, seq, |out| out.extend(payload))?;
-            segment = Some(Segment::begin(name, seq, bytes));
-            parts.push(self.buffer.len());
-        }
-        let bytes = salt.put_frame(&mut self.buffer, first_seq, batch.seq, |out| batch.encode(out))?;
-        parts.push(self.buffer.len());
-        let segment = match segment {
-            None => Segment::begin(name, batch.seq, bytes),
-            Some(mut segment) => {
-                segment.push(batch.seq, bytes);
-                segment
-            }
-        };
+        let frame_bytes = salt.put_frame(&mut self.buffer, first_seq, batch.seq, |out| batch.encode(out))?;
 
         self.next_number += 1;
         let path = self.folder.path_of(name);
-        let file = match self.write_segment(&path, &parts) {
+        let file = match self.write_segment(&path) {
             Ok(file) => file,
             Err(error) => {
                 // Nothing in it is relied on; removing it may fail, and is tried again then.
@@ -135,31 +107,20 @@ impl Outbox {
                 return Err(error.into());
             }
         };
-        let emptied = self.catalog.lock().push_segment(segment);
-        self.removals.extend(emptied.map(|segment| vec![self.folder.path_of(segment)]));
-        self.repeats_last = false;
+        self.catalog.lock().push_segment(Segment::begin(name, batch.seq, frame_bytes));
         self.active = Some(Active { name, file, salt });
         Ok(())
     }
 
-    /// The last frame there is, where a new segment is to begin with it.
-    fn repeated(&self) -> Result<Option<Repeated>, OutboxError> {
-        let catalog = self.catalog.lock();
-        let Some(last) = catalog.segments().back().filter(|_| self.repeats_last) else { return Ok(None) };
-        let mut reader = SegmentReader::open(&self.folder, last.name, last.last.offset)?;
-        let Some(frame) = reader.header(last.end)? else { return Ok(None) };
-        let payload = reader.payload(&frame)?;
-        Ok(Some(Repeated { first_seq: frame.first_seq, seq: frame.seq, payload }))
-    }
-
-    /// Makes a file with what is in the buffer, in parts that end there.
-    fn write_segment(&self, path: &Path, parts: &[usize]) -> Result<Box<dyn DiskFile>, DiskError> {
+    /// Makes a file with what is in the buffer: a header and a frame.
+    fn write_segment(&self, path: &Path) -> Result<Box<dyn DiskFile>, DiskError> {
         let mut file = self.folder.disk.create(path).map_err(failed("made", path))?;
-        let mut start = 0;
-        for &end in parts {
-            file.write_all(&self.buffer[start..end]).map_err(failed("written", path))?;
+        // The header is on the disk before the frame is written, as is every frame before the next one: no crash leaves one behind bytes
+        // that are none.
+        let (header, frame) = self.buffer.split_at(HEADER_BYTES);
+        for part in [header, frame] {
+            file.write_all(part).map_err(failed("written", path))?;
             file.sync().map_err(failed("synced to the disk", path))?;
-            start = end;
         }
         self.folder.sync()?;
         Ok(file)

@@ -61,21 +61,10 @@ impl Catalog {
         self.segments.back_mut().expect("who writes a frame has begun a segment").push(seq, frame_bytes);
     }
 
-    /// A segment was begun. It may begin with the last frame of the one before, which is the new one's then; answers that one's name where
-    /// nothing of it remains.
-    pub(super) fn push_segment(&mut self, segment: Segment) -> Option<SegmentName> {
-        let mut emptied = None;
-        if self.last_seq().is_some_and(|last| last >= segment.name.first_seq) {
-            let last = self.segments.pop_back().expect("there is a last one");
-            let name = last.name;
-            match last.without_last() {
-                Some(rest) => self.segments.push_back(rest),
-                None => emptied = Some(name),
-            }
-        }
+    /// A segment was begun.
+    pub(super) fn push_segment(&mut self, segment: Segment) {
         self.segments.push_back(segment);
         self.check();
-        emptied
     }
 
     /// Everything up to `seq` is in the truth. Takes out what need not be kept any longer, the oldest first.
@@ -199,19 +188,6 @@ mod tests {
         assert_eq!(catalog.first_seq(), Some(11));
         assert_eq!(catalog.applied(20, seconds(200), &LIMITS), []);
         assert_eq!(catalog.applied(20, seconds(261), &LIMITS), [name(1)]);
-    }
-
-    #[test]
-    fn a_frame_is_in_the_last_segment_that_has_it() {
-        let mut catalog = catalog(2);
-        catalog.push_frame(21, 100);
-        let next = SegmentName { first_seq: 21, number: 7 };
-        assert_eq!(catalog.push_segment(Segment::begin(next, 22, 50)), None);
-        assert_eq!(catalog.covering(21).unwrap().name, next);
-        assert_eq!(catalog.covering(20).unwrap().end, 1_000);
-        let again = SegmentName { first_seq: 21, number: 8 };
-        assert_eq!(catalog.push_segment(Segment::begin(again, 22, 50)), Some(next));
-        assert_eq!(catalog.last_seq(), Some(22));
     }
 
     #[test]

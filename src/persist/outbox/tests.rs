@@ -48,8 +48,9 @@ fn created(disk: &FaultyDisk) -> Outbox {
     Outbox::create(&directory(disk), NAME, LIMITS).unwrap()
 }
 
-fn opened(disk: &FaultyDisk) -> (Outbox, Opening) {
-    Outbox::open(&directory(disk), NAME, LIMITS).unwrap()
+/// What a process has left on it.
+fn ended(disk: &FaultyDisk) -> EndedOutbox {
+    EndedOutbox::open(&directory(disk), NAME).unwrap()
 }
 
 fn fill(outbox: &mut Outbox, seqs: std::ops::RangeInclusive<u64>) {
@@ -60,11 +61,18 @@ fn fill(outbox: &mut Outbox, seqs: std::ops::RangeInclusive<u64>) {
 
 /// What is read behind `seq`: the first number and the last of each batch.
 fn ranges(outbox: &Outbox, seq: u64) -> Vec<(u64, u64)> {
-    outbox
-        .read_after(seq)
-        .map(|stored| stored.unwrap())
-        .map(|stored| (stored.first_seq, stored.batch.seq))
-        .collect()
+    ranges_of(outbox.read_after(seq))
+}
+
+fn ranges_of(batches: Batches) -> Vec<(u64, u64)> {
+    batches.map(|stored| stored.unwrap()).map(|stored| (stored.first_seq, stored.batch.seq)).collect()
+}
+
+/// What a process has left on the disk, behind `seq`, nothing of it torn.
+fn left(disk: &FaultyDisk, seq: u64) -> Vec<(u64, u64)> {
+    let ended = ended(disk);
+    assert_eq!(ended.torn(), []);
+    ranges_of(ended.read_after(seq))
 }
 
 fn singles(seqs: std::ops::RangeInclusive<u64>) -> Vec<(u64, u64)> {
@@ -84,7 +92,10 @@ fn compact(outbox: &mut Outbox) -> bool {
 fn batches_come_back_in_their_order() {
     let disk = FaultyDisk::new();
     let mut outbox = created(&disk);
+    assert_eq!((outbox.name(), outbox.path()), (NAME, Path::new("/").join(NAME.to_string()).as_path()));
     assert_eq!((outbox.first_kept_seq(), outbox.last_seq(), outbox.bytes()), (None, None, 0));
+    let empty = ended(&disk);
+    assert_eq!((empty.first_kept_seq(), empty.last_seq(), left(&disk, 0)), (None, None, vec![]));
     assert_eq!(ranges(&outbox, 0), []);
     fill(&mut outbox, 4..=20);
     assert_eq!((outbox.first_kept_seq(), outbox.last_seq(), outbox.segments()), (Some(4), Some(20), 6));
@@ -96,10 +107,10 @@ fn batches_come_back_in_their_order() {
     assert_eq!(third, Stored { first_seq: 6, batch: batch(6, "key") });
     drop(outbox);
     disk.kill();
-    let (outbox, opening) = opened(&disk);
-    assert_eq!(opening, Opening::default());
-    assert_eq!((outbox.name(), outbox.path()), (NAME, Path::new("/").join(NAME.to_string()).as_path()));
-    assert_eq!(ranges(&outbox, 3), singles(4..=20));
+    let ended = ended(&disk);
+    assert_eq!((ended.first_kept_seq(), ended.last_seq()), (Some(4), Some(20)));
+    assert_eq!(left(&disk, 3), singles(4..=20));
+    assert_eq!(left(&disk, 13), singles(14..=20));
 }
 
 #[test]
@@ -200,8 +211,7 @@ fn what_waits_is_merged() {
     assert_eq!(disk.list(outbox.path()).unwrap().len(), outbox.segments());
     // As little as is left of it is not merged again before twice as much waits.
     assert!(outbox.compaction().unwrap().is_none());
-    let (again, opening) = opened(&disk);
-    assert_eq!((ranges(&again, 0), opening), (read, Opening::default()));
+    assert_eq!(left(&disk, 0), read);
 }
 
 #[test]
@@ -297,5 +307,5 @@ fn outboxes_are_found_set_aside_and_removed() {
     assert_eq!(disk.list(&paths[0]).unwrap().len(), 1, "with its batches");
     Outbox::remove(&directory, older).unwrap();
     assert_eq!(Outbox::find(&directory).unwrap(), [NAME]);
-    assert!(Outbox::open(&directory, older, LIMITS).err().unwrap().to_string().contains("cannot be listed"));
+    assert!(EndedOutbox::open(&directory, older).err().unwrap().to_string().contains("cannot be listed"));
 }

@@ -1,7 +1,6 @@
 //! Bytes that are not as they were written: they are told, and no batch is made of them.
 
 use super::*;
-use crate::persist::disk::faulty::Chance;
 
 fn path_of(file: &str) -> std::path::PathBuf {
     Path::new("/").join(NAME.to_string()).join(file)
@@ -19,16 +18,14 @@ fn sample() -> FaultyDisk {
     disk
 }
 
-fn open_changed(file: &str, change: impl FnOnce(&mut Vec<u8>)) -> (FaultyDisk, Result<Opening, OutboxError>) {
+fn open_changed(file: &str, change: impl FnOnce(&mut Vec<u8>)) -> Result<EndedOutbox, OutboxError> {
     let disk = sample();
     disk.change(&path_of(file), change);
-    let opening = Outbox::open(&directory(&disk), NAME, LIMITS).map(|(_, opening)| opening);
-    (disk, opening)
+    EndedOutbox::open(&directory(&disk), NAME)
 }
 
 fn check_damaged(file: &str, change: impl FnOnce(&mut Vec<u8>), at: u64, expected: &str) {
-    let (_, opening) = open_changed(file, change);
-    let error = opening.expect_err(expected);
+    let error = open_changed(file, change).err().expect(expected);
     let text = error.to_string();
     let OutboxError::Damaged { file: found, offset, .. } = error else { panic!("{text}") };
     assert!(found.ends_with(file) && offset == at, "{text}");
@@ -77,8 +74,7 @@ fn damage_is_told_with_its_place_and_its_remedy() {
         76,
         "batches 5 to 5 are where batch 4 is next",
     );
-    let (disk, _) = open_changed(FIRST, whole);
-    let error = Outbox::open(&directory(&disk), NAME, LIMITS).err().unwrap().to_string();
+    let error = open_changed(FIRST, whole).err().unwrap().to_string();
     assert!(
         error.contains("it does not go on where the file before it ends, and batch 4 follows where"),
         "{error}"
@@ -91,46 +87,53 @@ fn a_file_that_is_missing_or_of_another_outbox_is_told() {
     let mut outbox = created(&disk);
     fill(&mut outbox, 1..=7);
     disk.remove_file(&path_of(SECOND)).unwrap();
-    let error = Outbox::open(&directory(&disk), NAME, LIMITS).err().unwrap().to_string();
+    let error = EndedOutbox::open(&directory(&disk), NAME).err().unwrap().to_string();
     assert!(error.contains("and batch 7 follows where batch 4 is next"), "{error}");
 
     let disk = sample();
     let other = Name { epoch: 8, ..NAME };
     disk.rename(&path_of(""), &Path::new("/").join(other.to_string())).unwrap();
-    let error = Outbox::open(&directory(&disk), other, LIMITS).err().unwrap().to_string();
+    let error = EndedOutbox::open(&directory(&disk), other).err().unwrap().to_string();
     assert!(error.contains("at byte 0: it begins with the header of another file"), "{error}");
 }
 
 #[test]
 fn a_torn_end_is_cut_and_told() {
     for length in 126..174 {
-        let (disk, opening) = open_changed(SECOND, |bytes| bytes.truncate(length));
+        let ended = open_changed(SECOND, |bytes| bytes.truncate(length)).unwrap();
         let bytes = u64::try_from(length).unwrap() - 126;
         let torn = TornTail { file: path_of(SECOND), offset: 126, bytes };
         let expected = if bytes == 0 { Vec::new() } else { vec![torn] };
-        assert_eq!(opening.unwrap().torn, expected);
-        let (mut outbox, opening) = opened(&disk);
-        assert_eq!((ranges(&outbox, 0), opening), (singles(1..=4), Opening::default()));
-        fill(&mut outbox, 5..=5);
-        disk.crash(&mut Chance(0));
-        assert_eq!(ranges(&opened(&disk).0, 0), singles(1..=5));
+        assert_eq!(ended.torn(), expected);
+        assert_eq!(ranges_of(ended.read_after(0)), singles(1..=4));
     }
 }
 
 #[test]
-fn a_file_that_was_hardly_begun_is_removed_and_told() {
+fn a_file_that_was_hardly_begun_is_left_out_and_told() {
     for length in 0..126 {
-        let (disk, opening) = open_changed(SECOND, |bytes| bytes.truncate(length));
-        let opening = opening.unwrap();
-        let torn: Vec<_> = opening.torn.iter().map(|torn| (torn.offset, torn.bytes)).collect();
+        let ended = open_changed(SECOND, |bytes| bytes.truncate(length)).unwrap();
+        let torn: Vec<_> = ended.torn().iter().map(|torn| (torn.offset, torn.bytes)).collect();
         let bytes = u64::try_from(length).unwrap();
         let expected = if length < 76 { (0, bytes) } else { (76, bytes - 76) };
         assert_eq!(torn, if expected.1 == 0 { Vec::new() } else { vec![expected] });
-        assert_eq!(opening.removed, 1);
-        let (mut outbox, opening) = opened(&disk);
-        assert_eq!((ranges(&outbox, 0), opening), (singles(1..=3), Opening::default()));
-        fill(&mut outbox, 4..=4);
+        assert_eq!(ranges_of(ended.read_after(0)), singles(1..=3));
     }
+}
+
+/// Who looks at what a process has left may do so again, however often; nothing of it is gone or is another.
+#[test]
+fn what_is_left_is_not_changed() {
+    let disk = sample();
+    disk.change(&path_of(FIRST), |bytes| bytes.extend(*b"torn"));
+    disk.change(&path_of(SECOND), |bytes| bytes.extend(*b"torn"));
+    drop(disk.create(&path_of("00000000000000000001-000002.tmp")).unwrap());
+    let steps = disk.steps();
+    for _ in 0..2 {
+        let ended = ended(&disk);
+        assert_eq!((ranges_of(ended.read_after(0)), ended.torn().len()), (singles(1..=5), 1));
+    }
+    assert_eq!(disk.steps(), steps);
 }
 
 #[test]
@@ -140,8 +143,7 @@ fn a_newer_version_is_told() {
         let sum = crc32c::crc32c(&bytes[..72]).to_be_bytes();
         bytes[72..76].copy_from_slice(&sum);
     };
-    let (_, opening) = open_changed(SECOND, newer);
-    let error = opening.unwrap_err().to_string();
+    let error = open_changed(SECOND, newer).err().unwrap().to_string();
     let expected = "has version 2, written by a newer quotad; this one reads versions up to 1: start the quotad that wrote it";
     assert!(error.contains(expected), "{error}");
 }
@@ -162,9 +164,8 @@ fn what_a_client_put_into_a_value_is_no_batch() {
     forged.records = vec![Record { value, ..first_record(&forged) }].into();
     outbox.append(2, &forged).unwrap();
     disk.change(&path_of("00000000000000000002-000001.log"), |bytes| bytes.truncate(bytes.len() - 1));
-    let (outbox, opening) = opened(&disk);
-    assert_eq!(opening.torn.len(), 1);
-    assert_eq!(ranges(&outbox, 0), singles(1..=1));
+    let ended = ended(&disk);
+    assert_eq!((ranges_of(ended.read_after(0)), ended.torn().len()), (singles(1..=1), 1));
 }
 
 /// Every bit of a small outbox, one after the other: never a wrong batch, never a panic; and only the last batch may count as torn.
@@ -173,13 +174,11 @@ fn no_bit_that_flips_makes_another_batch() {
     for file in [FIRST, SECOND] {
         let length = sample().change(&path_of(file), |bytes| bytes.len());
         for bit in 0..length * 8 {
-            let (disk, opening) = open_changed(file, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
-            match opening {
-                Ok(opening) => {
+            match open_changed(file, |bytes| bytes[bit / 8] ^= 1 << (bit % 8)) {
+                Ok(ended) => {
                     let torn = TornTail { file: path_of(SECOND), offset: 126, bytes: FRAME };
-                    assert_eq!(opening.torn, [torn], "{file}, bit {bit}");
-                    let outbox = opened(&disk).0;
-                    let batches: Vec<_> = outbox.read_after(0).map(|stored| stored.unwrap().batch).collect();
+                    assert_eq!(ended.torn(), [torn], "{file}, bit {bit}");
+                    let batches: Vec<_> = ended.read_after(0).map(|stored| stored.unwrap().batch).collect();
                     assert_eq!(batches, (1..=4).map(|seq| batch(seq, "key")).collect::<Vec<_>>());
                 }
                 Err(OutboxError::Damaged { .. }) => {}

@@ -25,14 +25,21 @@ fn files_are_for_nobody_else_and_come_back() {
     let last = parent.path().join(name.to_string()).join("00000000000000000007-000002.log");
     let bytes = std::fs::read(&last).unwrap();
     std::fs::write(&last, [&bytes[..], b"torn"].concat()).unwrap();
-    let (mut outbox, opening) = Outbox::open(&directory, name, LIMITS).unwrap();
+    let ended = EndedOutbox::open(&directory, name).unwrap();
     let torn = TornTail { file: last.clone(), offset: 76 + FRAME, bytes: 4 };
-    assert_eq!(opening, Opening { torn: vec![torn], removed: 0 });
-    assert_eq!(std::fs::read(&last).unwrap(), bytes);
-    fill(&mut outbox, 8..=20);
+    assert_eq!((ended.torn(), ranges_of(ended.read_after(0))), (&[torn][..], singles(1..=7)));
+    drop(ended);
+    Outbox::remove(&directory, name).unwrap();
+
+    let name = Name { epoch: name.epoch + 1, ..name };
+    let mut outbox = Outbox::create(&directory, name, LIMITS).unwrap();
+    let next = |seq| Batch { epoch: name.epoch, ..batch(seq, "key") };
+    for seq in 8..=27 {
+        outbox.append(seq, &next(seq)).unwrap();
+    }
     assert!(compact(&mut outbox));
-    outbox.applied(20, seconds(0)).unwrap();
-    outbox.applied(20, seconds(100)).unwrap();
+    outbox.applied(27, seconds(0)).unwrap();
+    outbox.applied(27, seconds(100)).unwrap();
     assert_eq!(outbox.path().read_dir().unwrap().count(), 1);
     drop(outbox);
     assert_eq!(Outbox::find(&directory).unwrap(), [name]);
@@ -46,7 +53,7 @@ fn files_are_for_nobody_else_and_come_back() {
 #[test]
 fn it_may_be_given_to_another_thread() {
     fn check<T: Send + 'static>() {}
-    check::<(Outbox, Batches, Compaction, Compacted, OutboxError)>();
+    check::<(Outbox, EndedOutbox, Batches, Compaction, Compacted, OutboxError)>();
 }
 
 /// One thread reads and one merges, while batches are appended.

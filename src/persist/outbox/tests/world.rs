@@ -51,7 +51,13 @@ pub(super) struct World {
     pub(super) disk: FaultyDisk,
     chance: Chance,
     directory: DataDirectory,
+    name: Name,
+    /// `None`: a process has ended, and the one after it has not begun its own outbox yet.
     outbox: Option<Outbox>,
+    /// Whether the truth has all of what the process before left, so that it may be gone.
+    may_be_gone: bool,
+    /// The last number before those of this outbox.
+    before: u64,
     /// What ends at a later call of the disk.
     end: End,
     compaction: Option<Compaction>,
@@ -72,7 +78,10 @@ impl World {
         let disk = FaultyDisk::new();
         Self {
             directory: directory(&disk),
+            name: NAME,
             outbox: Some(created(&disk)),
+            may_be_gone: false,
+            before: 0,
             disk,
             chance: Chance(seed),
             end: End::System,
@@ -107,16 +116,19 @@ impl World {
     }
 
     fn use_outbox(&mut self, step: &Step) {
+        if self.outbox.is_none() && self.begin().is_err() {
+            return;
+        }
         let outbox = self.outbox.as_mut().unwrap();
         match step {
             Step::Append { keys, flushes, numbers, is_retry } => {
-                let first_seq = self.there.last().map_or(1, |last| last.batch.seq + 1);
+                let first_seq = self.there.last().map_or(self.before, |last| last.batch.seq) + 1;
                 let is_next = |tried: &&Appended| *is_retry && tried.first_seq == first_seq;
                 let again = self.tried.last().filter(is_next).cloned();
                 let appended = again.unwrap_or_else(|| {
                     self.made += 1;
                     let batch = batch_of(first_seq + numbers - 1, keys, *flushes, self.made);
-                    Appended { first_seq, batch: Batch { first_seq, ..batch } }
+                    Appended { first_seq, batch: Batch { epoch: self.name.epoch, first_seq, ..batch } }
                 });
                 match outbox.append(appended.first_seq, &appended.batch) {
                     Ok(()) => {
@@ -137,7 +149,7 @@ impl World {
                 let _ = outbox.applied(self.applied, super::seconds(self.now));
             }
             Step::SetBack { batches } => {
-                let first_kept = outbox.first_kept_seq().unwrap_or(1);
+                let first_kept = outbox.first_kept_seq().unwrap_or(self.before + 1);
                 self.applied = self.applied.saturating_sub(*batches).max(first_kept - 1).min(self.applied);
                 outbox.set_back(self.applied);
             }
@@ -190,43 +202,69 @@ impl World {
         self.open();
     }
 
-    /// Opens the outbox again, however often that fails.
+    /// Looks at what the process has left; nothing, where all of that was on its way out.
     fn open(&mut self) {
-        let mut outbox = loop {
-            match Outbox::open(&self.directory, NAME, LIMITS) {
-                Ok((outbox, _)) => break outbox,
-                Err(OutboxError::Disk(_)) if self.disk.is_crashed() => {
-                    self.disk.crash(&mut self.chance);
-                }
-                Err(OutboxError::Disk(_)) => self.disk.heal(),
-                Err(error) => panic!("{error}\n{self}"),
+        let found = loop {
+            match Outbox::find(&self.directory) {
+                Ok(found) => break found,
+                Err(_) if self.disk.is_crashed() => return,
+                Err(_) => self.disk.heal(),
             }
         };
+        if self.may_be_gone && !found.contains(&self.name) {
+            return;
+        }
+        let ended = EndedOutbox::open(&self.directory, self.name);
+        let ended = ended.unwrap_or_else(|error| panic!("{error}\n{self}"));
         // What is read is what was acknowledged, and perhaps more of what was tried behind it.
-        let last_seq = outbox.last_seq().unwrap_or(0);
-        let safe = self.there[..self.safe].last().map_or(0, |last| last.batch.seq);
+        let last_seq = ended.last_seq().unwrap_or(self.before);
+        let safe = self.there[..self.safe].last().map_or(self.before, |last| last.batch.seq);
         assert!(last_seq >= safe, "batch {safe} was acknowledged, and {last_seq} is the last one\n{self}");
         self.there.truncate(self.safe);
         if safe < last_seq {
-            for stored in outbox.read_after(safe) {
+            for stored in ended.read_after(safe) {
                 let read = stored.unwrap().batch;
                 let tried = self.tried.iter().find(|tried| tried.batch == read);
                 self.there
                     .push(tried.unwrap_or_else(|| panic!("{read:?} was never appended\n{self}")).clone());
             }
         }
-        let _ = outbox.applied(self.applied, super::seconds(self.now));
-        self.outbox = Some(outbox);
+        self.check_read(ended.first_kept_seq(), ended.last_seq(), |seq| ended.read_after(seq));
+    }
+
+    /// The next process: the truth has what the one before left, which goes, and an epoch begins with an outbox of its own.
+    fn begin(&mut self) -> Result<(), OutboxError> {
+        self.applied = self.there.last().map_or(self.applied, |last| last.batch.seq.max(self.applied));
+        self.may_be_gone = true;
+        if Outbox::find(&self.directory)?.contains(&self.name) {
+            Outbox::remove(&self.directory, self.name)?;
+        }
+        let name = Name { epoch: self.name.epoch + 1, ..self.name };
+        let outbox = Outbox::create(&self.directory, name, LIMITS)?;
+        (self.name, self.outbox, self.may_be_gone) = (name, Some(outbox), false);
+        (self.there, self.safe, self.tried) = (Vec::new(), 0, Vec::new());
+        self.before = self.applied;
+        Ok(())
+    }
+
+    fn check(&self) {
+        if let Some(outbox) = &self.outbox {
+            self.check_read(outbox.first_kept_seq(), outbox.last_seq(), |seq| outbox.read_after(seq));
+        }
     }
 
     /// Everything that waits is there, whole, each number once; as is what is kept besides.
-    fn check(&self) {
-        let outbox = self.outbox.as_ref().unwrap();
-        assert_eq!(outbox.last_seq(), self.there.last().map(|last| last.batch.seq), "{self}");
-        let first_kept = outbox.first_kept_seq().unwrap_or(1);
+    fn check_read(
+        &self,
+        first_kept: Option<u64>,
+        last_seq: Option<u64>,
+        read_after: impl Fn(u64) -> Batches,
+    ) {
+        assert_eq!(last_seq, self.there.last().map(|last| last.batch.seq), "{self}");
+        let first_kept = first_kept.unwrap_or(self.before + 1);
         assert!(first_kept <= self.applied + 1, "{first_kept} is the first one kept\n{self}");
         let mut next = first_kept;
-        for stored in outbox.read_after(first_kept - 1) {
+        for stored in read_after(first_kept - 1) {
             let Stored { first_seq, batch } = stored.unwrap_or_else(|error| panic!("{error}\n{self}"));
             assert_eq!(first_seq, next, "{self}");
             let parts = self.there.iter().filter(|one| (first_seq..=batch.seq).contains(&one.batch.seq));
@@ -234,9 +272,9 @@ impl World {
             assert_eq!(Some(&batch), expected.as_ref(), "{self}");
             next = batch.seq + 1;
         }
-        let behind = outbox.last_seq().map_or(1, |last| last + 1);
+        let behind = last_seq.unwrap_or(self.before) + 1;
         assert_eq!(next, behind, "{self}");
-        let covers = outbox.read_after(self.applied).next().map(|stored| stored.unwrap());
+        let covers = read_after(self.applied).next().map(|stored| stored.unwrap());
         assert_eq!(covers.is_some(), self.applied + 1 < behind, "{self}");
         assert!(
             covers.is_none_or(|stored| (stored.first_seq..=stored.batch.seq).contains(&(self.applied + 1)))
@@ -247,7 +285,7 @@ impl World {
 /// For the message of a test that fails.
 impl std::fmt::Display for World {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let path = Path::new("/").join(NAME.to_string());
+        let path = Path::new("/").join(self.name.to_string());
         let ranges =
             |all: &[Appended]| -> Vec<_> { all.iter().map(|one| (one.first_seq, one.batch.seq)).collect() };
         writeln!(formatter, "applied {}, safe {} of {:?}", self.applied, self.safe, ranges(&self.there))?;
