@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Row, Transaction};
 use tokio::runtime::Handle;
 
 use super::batch::Batch;
@@ -105,7 +105,7 @@ impl PostgresStore {
             .max_connections(POOLED_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
-            .after_release(|connection, _| Box::pin(is_alive(connection)))
+            .after_release(|connection, _| Box::pin(is_usable(connection)))
             .connect_lazy_with(options.connection());
         Self {
             pool,
@@ -203,10 +203,17 @@ fn check_encoding(encoding: &str) -> Result<(), StoreError> {
     )))
 }
 
-/// Whether a connection that is given back can be used again; an error closes it without a word to the server.
-async fn is_alive(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    match tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await {
-        Ok(ping) => Ok(ping.is_ok()),
+/// Whether a connection that is given back can be used again; an error closes it without a word to the server. One to a server that only
+/// reads cannot: behind a failover the address leads to another one by now, and this one would refuse what is written for as long as it
+/// keeps its connections.
+async fn is_usable(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    const MAY_WRITE: &str = "SHOW transaction_read_only";
+    let asked = async {
+        let rows = sqlx::raw_sql(MAY_WRITE).fetch_one(connection).await?;
+        Ok::<_, sqlx::Error>(rows.try_get::<&str, _>(0)? == "off")
+    };
+    match tokio::time::timeout(RELEASE_TIMEOUT, asked).await {
+        Ok(may_write) => Ok(may_write.unwrap_or(false)),
         Err(_) => Err(sqlx::Error::WorkerCrashed),
     }
 }

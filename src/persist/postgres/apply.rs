@@ -84,6 +84,7 @@ impl PostgresStore {
         let rejected = put_rows(&mut transaction, batch).await?;
         put_rejected(&mut transaction, batch, &rejected).await?;
         transaction.commit().await.map_err(unclear)?;
+        self.held.note_found((batch.epoch, batch.seq));
         Ok(Applied::Whole { rejected })
     }
 }

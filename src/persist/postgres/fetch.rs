@@ -78,6 +78,7 @@ impl PostgresStore {
             .owner
             .map(|(epoch, applied)| (unsigned(epoch), unsigned(applied)))
             .ok_or_else(|| StoreError::Damaged("the table of the owner has no row".to_owned()))?;
+        self.held.note_found((epoch, applied));
         let values = keys.iter().map(|key| answer.take(key)).collect();
         Ok(Fetched { epoch, applied, values })
     }

@@ -112,6 +112,8 @@ pub(super) struct HeldConnections {
     pub(super) pooled: Arc<Semaphore>,
     /// Since the server last refused one.
     refused: Mutex<Option<Stopwatch>>,
+    /// How far the truth is known to have been: its epoch and the last batch in it.
+    newest: Mutex<(u64, u64)>,
 }
 
 impl Default for HeldConnections {
@@ -122,6 +124,7 @@ impl Default for HeldConnections {
             places: Arc::new(Semaphore::new(places)),
             pooled: Arc::new(Semaphore::new(MOST_POOLED)),
             refused: Mutex::default(),
+            newest: Mutex::default(),
         }
     }
 }
@@ -165,6 +168,16 @@ impl HeldConnections {
     pub(super) fn keep(&self, mut held: Held) {
         held.idle = Stopwatch::start();
         self.idle.lock().push(held);
+    }
+
+    /// Notes how far the truth was found to be. Where it was further before, these may be connections to a server that is not the one in
+    /// charge any more, which keeps them and falls behind: the next ones are made anew.
+    pub(super) fn note_found(&self, found: (u64, u64)) {
+        let mut newest = self.newest.lock();
+        if found < *newest {
+            self.close();
+        }
+        *newest = found.max(*newest);
     }
 
     /// How many wait.

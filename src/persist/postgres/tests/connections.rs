@@ -137,3 +137,44 @@ async fn a_role_without_a_schema_is_told_how_to_make_one() {
         assert!(!reason.contains("at line"), "{reason}");
     }
 }
+
+/// Behind a failover a server that only reads may keep its connections, while the address leads to the one that is in charge now.
+#[tokio::test]
+async fn a_connection_to_a_server_that_only_reads_is_not_used_again() {
+    let fixture = Fixture::migrated().await;
+    let epoch = claimed(&fixture.store).await;
+    fixture.store.close().await;
+    let mut admin = PgConnection::connect(&server().url()).await.unwrap();
+    let mut only_reads = async |is_on: bool| {
+        let state = if is_on { "on" } else { "off" };
+        let sql = format!("ALTER ROLE {} SET default_transaction_read_only = {state}", fixture.schema);
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await.unwrap();
+    };
+    only_reads(true).await;
+    let store = Fixture::open(&fixture.schema);
+    let first = batch(epoch, 1, vec![put("a", 7)]);
+    let reason = reason_of(store.apply(OWNER, &first).await);
+    assert!(reason.contains("(25006)"), "{reason}");
+    // Connections that are made now may write.
+    only_reads(false).await;
+    let whole = Ok(Applied::Whole { rejected: Vec::new() });
+    assert_eq!(patiently(async || store.apply(OWNER, &first).await).await, whole);
+}
+
+#[tokio::test]
+async fn a_fetch_that_was_told_less_than_is_known_is_the_last_one_on_its_connection() {
+    let fixture = Fixture::migrated().await;
+    let (store, epoch) = (&fixture.store, claimed(&fixture.store).await);
+    let keys = [MissingKey { database: 0, key: b"a"[..].into() }];
+    let whole = Ok(Applied::Whole { rejected: Vec::new() });
+    assert_eq!(store.apply(OWNER, &batch(epoch, 1, vec![put("a", 7)])).await, whole);
+    store.fetch(&keys, NOON).await.unwrap();
+    assert_eq!(store.held.idle(), 1);
+    fixture.run("UPDATE owner SET applied = 0".to_owned()).await;
+    assert_eq!(store.fetch(&keys, NOON).await.unwrap().applied, 0);
+    assert_eq!(store.held.idle(), 0);
+    // It has what it had: the next one stays.
+    fixture.run("UPDATE owner SET applied = 1".to_owned()).await;
+    store.fetch(&keys, NOON).await.unwrap();
+    assert_eq!(store.held.idle(), 1);
+}
