@@ -36,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_nodelay(true)?;
     let (one_by_one, rest) = keys.split_at(count.min(keys.len() / 2));
+    let before = queries(&mut stream)?;
     let (mut selects, mut misses) = (Vec::new(), Vec::new());
     for block in one_by_one.chunks(BLOCK) {
         for key in block {
@@ -51,6 +52,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let (select, miss) = (median(&mut selects), median(&mut misses));
     println!("SELECT {} us, GET {} us, ratio {}", select / 1_000, miss / 1_000, hundredths(miss, select));
+    let asked = queries(&mut stream)? - before;
+    if asked != u64::try_from(misses.len())? {
+        return Err(format!("{} keys were asked for, and {asked} fetched", misses.len()).into());
+    }
     let before = queries(&mut stream)?;
     let mut pipelines = Vec::new();
     for block in rest.chunks_exact(PIPELINE).take(20) {
