@@ -53,7 +53,7 @@ macro_rules! suite {
             $harness;
             batches_form_a_chain, a_retry_is_harmless, a_retry_tells_what_was_refused, a_merged_batch_continues_where_its_parts_ended, another_epoch_is_fenced, a_second_owner_is_refused,
             a_lease_is_taken_over_by_its_rules, a_release_frees_the_truth, another_data_set_is_refused,
-            epochs_are_told, an_ended_epoch_keeps_what_was_refused, values_of_every_kind_come_back, a_fetch_tells_how_far_the_truth_is, deleted_keys_are_gone, a_flush_spares_its_own_batch,
+            epochs_are_told, an_ended_epoch_keeps_what_was_refused, values_of_every_kind_come_back, values_of_any_size_come_back, a_fetch_tells_how_far_the_truth_is, deleted_keys_are_gone, a_flush_spares_its_own_batch,
             a_key_of_another_type_stays_one_row, keys_end_when_they_expire, a_refused_row_blocks_nobody,
             keys_of_any_bytes_come_back, a_scan_meets_every_key_once, dead_rows_are_pruned, rows_are_told_by_their_batches, closed_periods_are_told_as_of_a_batch,
             what_was_pruned_is_noted, a_restore_fills_an_empty_truth, a_restore_spares_what_is_there,
@@ -193,6 +193,21 @@ pub(super) async fn values_of_every_kind_come_back(harness: &impl Harness) {
     let keys: Vec<MissingKey> = keys.iter().map(key).collect();
     let found = fetched(store, &keys, NOON).await;
     assert_eq!(found, values.map(Some));
+}
+
+/// Also around the size from which on a store may fetch them in another way.
+pub(super) async fn values_of_any_size_come_back(harness: &impl Harness) {
+    let store = harness.store();
+    let epoch = claimed(store).await;
+    let lengths = [1, 65_000, 65_534, 65_535, 65_536, 65_537, 200_000];
+    let values = lengths.map(|length| value(Content::Text(Text::new(&vec![b'x'; length]))));
+    let keys = lengths.map(|length| key(length.to_string()));
+    let records = keys.iter().zip(&values).map(|(key, value)| record(&key.key, Some(value.clone())));
+    apply(store, &batch(epoch, 1, records.collect())).await;
+    for (key, value) in keys.iter().zip(&values) {
+        assert_eq!(fetched(store, std::slice::from_ref(key), NOON).await, [Some(value.clone())]);
+    }
+    assert_eq!(fetched(store, &keys, NOON).await, values.map(Some));
 }
 
 /// So that whoever fetches sees a truth that was set back.

@@ -38,8 +38,11 @@ const TEST_TIMEOUT: Duration = Duration::from_millis(300);
 /// The columns that tell how far the truth is: the only row of two.
 const OWNER: &str = "SELECT epoch, applied FROM";
 
-/// The columns of a key's row.
-const COLUMNS: &str = "SELECT database, epoch, seq, key, state, expires_at_ms FROM";
+/// The state in a key's row: of a small one, and whatever its size.
+///
+/// The asking thread serves clients, who would wait while it makes a value of a large one.
+const SMALL_STATE: &str = "CASE WHEN length(state) <= 65536 THEN state END";
+const STATE: &str = "state";
 
 /// The columns of a mark: the first ones of a row.
 const FLUSHED: &str = "SELECT database, epoch, seq FROM";
@@ -57,7 +60,8 @@ struct Found {
 /// All that was answered.
 #[derive(Default)]
 struct Answer {
-    owner: Option<(i64, i64)>,
+    /// The epoch, and the last batch in it.
+    owner: Option<(u64, u64)>,
     rows: HashMap<(i32, Vec<u8>), Found>,
     flushed: BTreeMap<i32, Written>,
 }
@@ -68,16 +72,22 @@ impl PostgresStore {
         keys: &[MissingKey],
         now: Timestamp,
     ) -> Result<Fetched, StoreError> {
-        let sql = self.begin_read.clone() + &statements(&self.schema, keys, now);
-        let rows = self.read(&sql).await.map_err(unavailable)?;
-        let mut answer = Answer::default();
-        for row in &rows {
-            answer.add(row).map_err(unavailable)?;
+        let sql = self.begin_read.clone() + &statements(&self.schema, keys, now, SMALL_STATE);
+        let answer = Answer::of(&self.read(&sql).await.map_err(unavailable)?).map_err(unavailable)?;
+        if answer.has_all_states() {
+            return self.told(&answer, keys);
         }
-        let (epoch, applied) = answer
-            .owner
-            .map(|(epoch, applied)| (unsigned(epoch), unsigned(applied)))
-            .ok_or_else(|| StoreError::Damaged("the table of the owner has no row".to_owned()))?;
+        let sql = self.begin_read.clone() + &statements(&self.schema, keys, now, STATE);
+        let pool = self.pool.clone();
+        let reading = async move { Answer::of(&read_pooled(&pool, sql).await?) };
+        let read = self.pooled(reading).await.unwrap_or(Err(sqlx::Error::WorkerCrashed));
+        self.told(&read.map_err(unavailable)?, keys)
+    }
+
+    fn told(&self, answer: &Answer, keys: &[MissingKey]) -> Result<Fetched, StoreError> {
+        let owner = answer.owner;
+        let (epoch, applied) =
+            owner.ok_or_else(|| StoreError::Damaged("the table of the owner has no row".to_owned()))?;
         self.held.note_found((epoch, applied));
         let values = keys.iter().map(|key| answer.take(key)).collect();
         Ok(Fetched { epoch, applied, values })
@@ -96,12 +106,21 @@ impl PostgresStore {
             return self.read_on(held, sql).await;
         }
         let (pool, sql) = (self.pool.clone(), sql.to_owned());
+        let reading = async move { read_pooled(&pool, sql).await };
+        self.pooled(reading).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+    }
+
+    /// Runs what uses a connection of the pool, as one of a few at a time, on the store's own runtime, whose the pool's sockets are; until
+    /// it ends or is no longer waited for. `None`: that runtime has ended.
+    async fn pooled<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
         let turn = Arc::clone(&self.held.pooled).acquire_owned().await;
-        let reading = async move {
+        let mut tasks = JoinSet::new();
+        let work = async move {
             let _turn = turn;
-            read_pooled(&pool, sql).await
+            work.await
         };
-        self.at_home(reading).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+        tasks.spawn_on(work, &self.runtime);
+        tasks.join_next().await?.ok()
     }
 
     /// A held connection that has answered a moment ago.
@@ -146,13 +165,6 @@ impl PostgresStore {
         made.await.ok()
     }
 
-    /// Runs something on the store's own runtime, until it ends or is no longer waited for; `None`: that runtime has ended.
-    async fn at_home<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
-        let mut tasks = JoinSet::new();
-        tasks.spawn_on(work, &self.runtime);
-        tasks.join_next().await?.ok()
-    }
-
     /// Keeps the connection if it has answered; else it is closed.
     async fn read_on(&self, held: Held, sql: &str) -> Result<Vec<PgRow>, sqlx::Error> {
         let mut asked = Asked::new(held, self.runtime.clone());
@@ -164,7 +176,7 @@ impl PostgresStore {
     }
 }
 
-/// Runs statements on a connection of the pool, whose sockets are the store's own runtime's.
+/// Runs statements on a connection of the pool.
 async fn read_pooled(pool: &PgPool, sql: String) -> Result<Vec<PgRow>, sqlx::Error> {
     let mut connection = tested_connection(pool).await?;
     sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut *connection).await
@@ -183,9 +195,15 @@ async fn tested_connection(pool: &PgPool) -> Result<PoolConnection<Postgres>, sq
 }
 
 impl Answer {
+    fn of(rows: &[PgRow]) -> Result<Self, sqlx::Error> {
+        let mut answer = Self::default();
+        rows.iter().try_for_each(|row| answer.add(row))?;
+        Ok(answer)
+    }
+
     fn add(&mut self, row: &PgRow) -> Result<(), sqlx::Error> {
         if row.len() == 2 {
-            self.owner = Some((row.try_get(0)?, row.try_get(1)?));
+            self.owner = Some((unsigned(row.try_get(0)?), unsigned(row.try_get(1)?)));
             return Ok(());
         }
         let database = row.try_get(0)?;
@@ -199,6 +217,11 @@ impl Answer {
         Ok(())
     }
 
+    /// Whether none was left out for its size.
+    fn has_all_states(&self) -> bool {
+        self.rows.values().all(|found| found.state.is_some())
+    }
+
     /// The value of a key, if it lives.
     fn take(&self, key: &MissingKey) -> FetchedValue {
         let database = i32::from(key.database);
@@ -210,15 +233,16 @@ impl Answer {
     }
 }
 
-/// The statement for the owner, one for each database, then the one for the marks; `schema` stands before each table.
-fn statements(schema: &str, keys: &[MissingKey], now: Timestamp) -> String {
+/// The statement for the owner, one for each database, then the one for the marks; `schema` stands before each table, and `state` is the
+/// column of a row's.
+fn statements(schema: &str, keys: &[MissingKey], now: Timestamp, state: &str) -> String {
     let mut databases: BTreeMap<u8, Vec<&MissingKey>> = BTreeMap::new();
     for key in keys {
         databases.entry(key.database).or_default().push(key);
     }
     let mut sql = format!("{OWNER} {schema}owner; ");
     for (database, keys) in databases {
-        put_statement(&mut sql, schema, (database, &keys), now).expect("a string takes all that is written");
+        put_statement(&mut sql, (database, &keys), schema, now, state).expect("a string takes all that is written");
     }
     sql + FLUSHED + " " + schema + "flushed"
 }
@@ -227,11 +251,13 @@ fn statements(schema: &str, keys: &[MissingKey], now: Timestamp) -> String {
 /// a reason to read the whole database. For one key that costs a third more, and its look-up has only one good plan.
 fn put_statement(
     sql: &mut String,
-    schema: &str,
     (database, keys): (u8, &[&MissingKey]),
+    schema: &str,
     now: Timestamp,
+    state: &str,
 ) -> std::fmt::Result {
-    let rows = format!("{COLUMNS} {schema}entries WHERE database = {database} AND key =");
+    let columns = format!("database, epoch, seq, key, {state}, expires_at_ms");
+    let rows = format!("SELECT {columns} FROM {schema}entries WHERE database = {database} AND key =");
     let lives = format!("NOT deleted AND (expires_at_ms IS NULL OR expires_at_ms > {})", now_ms(now));
     if let [key] = keys {
         sql.push_str(&rows);
@@ -279,15 +305,16 @@ mod tests {
     fn keys_are_digits_whatever_they_hold() {
         let key = |database, key: &[u8]| MissingKey { database, key: key.into() };
         let keys = [key(3, b"a\x00"), key(0, b"$key$'\\"), key(3, b"")];
-        let sql = statements("\"quota\".", &keys, Timestamp::from_millis(7));
+        let sql = statements("\"quota\".", &keys, Timestamp::from_millis(7), STATE);
         let lives = "NOT deleted AND (expires_at_ms IS NULL OR expires_at_ms > 7)";
         let owner = format!("{OWNER} \"quota\".owner; ");
+        let columns = "SELECT database, epoch, seq, key, state, expires_at_ms FROM";
         let one = format!(
-            "{COLUMNS} \"quota\".entries WHERE database = 0 AND key = $key$\\x246b657924275c$key$::bytea AND {lives}; "
+            "{columns} \"quota\".entries WHERE database = 0 AND key = $key$\\x246b657924275c$key$::bytea AND {lives}; "
         );
         let several = format!(
             "SELECT e.* FROM unnest($keys${{\"\\\\x6100\",\"\\\\x\"}}$keys$::bytea[]) AS k (key),
-        LATERAL ({COLUMNS} \"quota\".entries WHERE database = 3 AND key = k.key AND {lives} LIMIT 1) AS e; "
+        LATERAL ({columns} \"quota\".entries WHERE database = 3 AND key = k.key AND {lives} LIMIT 1) AS e; "
         );
         let expected = owner + &one + &several + FLUSHED + " \"quota\".flushed";
         assert_eq!(sql, expected);
