@@ -242,7 +242,8 @@ fn statements(schema: &str, keys: &[MissingKey], now: Timestamp, state: &str) ->
     }
     let mut sql = format!("{OWNER} {schema}owner; ");
     for (database, keys) in databases {
-        put_statement(&mut sql, (database, &keys), schema, now, state).expect("a string takes all that is written");
+        put_statement(&mut sql, (database, &keys), schema, now, state)
+            .expect("a string takes all that is written");
     }
     sql + FLUSHED + " " + schema + "flushed"
 }
