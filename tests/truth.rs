@@ -11,6 +11,7 @@ use std::io::Write;
 use std::path::Path;
 
 use quotad::clock::Stopwatch;
+use sqlx::Connection as _;
 
 use client::{Client, is_early};
 use program::{FREE_PORTS, Running, finished, quotad, text};
@@ -293,6 +294,34 @@ fn no_file_is_made_beside_the_outbox_of_a_server_on_postgres() {
         assert!(line.contains("belongs to a server on Postgres") && line.contains("--truth"), "{line}");
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// There is nothing between memory and the file: a batch that waits for it is what a crash would lose.
+#[test]
+fn what_waits_for_a_locked_file_is_told_as_what_a_crash_would_lose() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path(), &[]);
+    let mut client = Client::of(&server);
+    client.take("money", "DURABLE");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let lock = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("truth.sqlite"));
+    let mut lock = runtime.block_on(sqlx::SqliteConnection::connect_with(&lock)).unwrap();
+    runtime.block_on(sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut lock)).unwrap();
+    let figure = |info: &Reply, name: &str| -> u64 {
+        let text = info.in_cli_notation();
+        let value = text.split_once(&format!("{name}:")).expect("INFO tells it").1;
+        value.split(|end: char| !end.is_ascii_digit()).next().unwrap().parse().unwrap()
+    };
+    let before = figure(&client.call("INFO persistence"), "flush_open_seq");
+    client.take("money", "");
+    // Its batch is cut.
+    let info = client.until("INFO persistence", |info| figure(info, "flush_open_seq") > before);
+    assert_eq!((figure(&info, "dirty_keys"), figure(&info, "crash_would_lose_keys")), (1, 1));
+    client.until("INFO persistence", |info| figure(info, "crash_would_lose_ms") > 200);
+    runtime.block_on(sqlx::raw_sql("ROLLBACK").execute(&mut lock)).unwrap();
+    client.check("WAITAOF 1 1 30000", "1) (integer) 1\n2) (integer) 1");
+    let info = client.call("INFO persistence");
+    assert_eq!((figure(&info, "crash_would_lose_keys"), figure(&info, "crash_would_lose_ms")), (0, 0));
 }
 
 /// Gives one key the value of another, behind the server's back.

@@ -25,17 +25,22 @@ const fn counter(name: &'static str, help: &'static str, value: u64) -> Figure {
 fn state(truth: &Truth, engine: &Engine, now: Timestamp) -> Vec<Figure> {
     let (stats, progress) = (&truth.stats, &truth.progress);
     let queued = u64::try_from(engine.queued()).unwrap_or(u64::MAX);
-    let unkept = queued + stats.unkept_rows.value();
+    let dirty = queued + stats.waiting_rows.value();
+    // A truth without an outbox before it is the only place that keeps anything.
+    let outbox = truth.outbox_size();
+    let (unkept, kept_cut) = match outbox {
+        Some(_) => (queued + stats.unkept_rows.value(), stats.kept_cut()),
+        None => (dirty, stats.applied_cut()),
+    };
     // What the truth lacks was changed after the last cut that it has.
     let is_behind = progress.applied() < progress.open().saturating_sub(1);
     let millis_since =
         |cut: Timestamp| if cut == Timestamp::EPOCH { 0 } else { now.micros_since(cut) / 1_000 };
     let lag_ms = if is_behind { millis_since(stats.applied_cut()) } else { 0 };
     let oldest_ms = if is_behind || queued > 0 { millis_since(stats.applied_cut()) } else { 0 };
-    let unkept_ms = if unkept > 0 { millis_since(stats.kept_cut()) } else { 0 };
+    let unkept_ms = if unkept > 0 { millis_since(kept_cut) } else { 0 };
     let is_reachable = u64::from(stats.trouble.load().is_none());
-    let dirty = queued + stats.waiting_rows.value();
-    let outbox = truth.outbox_size().unwrap_or_default();
+    let outbox = outbox.unwrap_or_default();
     vec![
         gauge("truth_epoch", "The epoch of this start.", progress.epoch()),
         gauge("truth_reachable", "1 unless the truth did not take the last batch.", is_reachable),

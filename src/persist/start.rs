@@ -242,6 +242,7 @@ fn refusal_text(refusal: &Claimed, parts: &StartParts) -> String {
 async fn apply_outboxes(parts: &StartParts, row: &OwnerRow) -> Result<(), StartRefused> {
     let directory = &parts.directory;
     let found = Outbox::find(directory).map_err(|error| StartRefused(error.to_string()))?;
+    warn_of_missing(parts, row, &found);
     for name in found {
         let is_own = row.owner == Some(name.owner) && row.data_set == Some(name.data_set);
         if is_own && row.epoch <= name.epoch {
@@ -265,6 +266,22 @@ async fn apply_outboxes(parts: &StartParts, row: &OwnerRow) -> Result<(), StartR
         }
     }
     Ok(())
+}
+
+/// A server that was killed leaves an outbox, unless it was killed before it served anybody.
+fn warn_of_missing(parts: &StartParts, row: &OwnerRow, found: &[Name]) {
+    let is_own = row.owner == Some(parts.directory.owner()) && row.data_set == parts.directory.data_set();
+    if parts.with_outbox
+        && is_own
+        && row.lease != Lease::Free
+        && !found.iter().any(|name| name.epoch == row.epoch)
+    {
+        tracing::warn!(
+            epoch = row.epoch,
+            data_dir = %parts.directory.path().display(),
+            "the last server of this data directory was killed, and its outbox is not here: if somebody removed it, what the truth had not taken is lost"
+        );
+    }
 }
 
 /// Whether the truth has had every batch of an outbox before its epoch ended.
@@ -328,8 +345,9 @@ async fn apply_outbox(parts: &StartParts, name: Name) -> Result<(), StartRefused
     if outbox.last_seq().is_some_and(|last| last > applied) && first.is_some_and(|first| first > applied + 1)
     {
         return Err(StartRefused(format!(
-            "the truth has batches up to {applied}, the outbox in {} begins at {}: the truth was set back further than the outbox reaches; \
-             restore a newer truth, or move the outbox away to go on without what is missing",
+            "the truth has batches up to {applied}, the outbox in {} begins at {}: the truth was set back further than the outbox reaches, or \
+             files of the outbox are missing; restore a newer truth (a backup, or one of those that quotad snapshot list tells), or move the \
+             directory {name} away to go on without what is missing",
             directory.path().display(),
             first.unwrap_or_default()
         )));

@@ -14,6 +14,9 @@ use crate::persist::disk::{DiskFile, failed, length_of, read_full};
 /// Bytes that are read at a time.
 const CHUNK_BYTES: usize = 256 * 1024;
 
+/// Why a file is none of an outbox.
+const NO_HEADER: &str = "it does not begin with the header of a segment";
+
 /// What a file was found to be.
 pub(super) struct Scan {
     /// Which file.
@@ -52,7 +55,9 @@ pub(super) fn scan(folder: &Folder, name: SegmentName, since: u64) -> Result<Sca
     let (segment, bad) = match judge(&start[..read], &header) {
         Header::Own => scanner.frames()?,
         Header::Absent if length == 0 => (None, None),
-        Header::Absent => (None, Some((0, "it does not begin with the header of a segment"))),
+        // It was on the disk before the first batch was written.
+        Header::Absent if length > length_of(HEADER_BYTES) => return Err(scanner.damaged(0, NO_HEADER)),
+        Header::Absent => (None, Some((0, NO_HEADER))),
         Header::Foreign => return Err(scanner.damaged(0, "it begins with the header of another file")),
         Header::Newer(found) => {
             return Err(OutboxError::Newer { file: scanner.path, found, newest: VERSION, part: "outbox" });

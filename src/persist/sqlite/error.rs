@@ -36,9 +36,10 @@ pub(super) fn refusal_of_row(error: &Error) -> Option<String> {
 pub(super) fn unavailable(error: Error) -> StoreError {
     let reason = error.to_string();
     match (code_of(&error), &error) {
-        (Some(code::CORRUPT | code::NOTADB), _) | (None, Error::Decode(_) | Error::ColumnDecode { .. }) => {
-            StoreError::Damaged(reason)
-        }
+        (Some(code::CORRUPT | code::NOTADB), _) => StoreError::Damaged(format!(
+            "{reason}; move the file away with its -wal and -shm, keep them, and fill a new one from a snapshot (quotad snapshot restore)"
+        )),
+        (None, Error::Decode(_) | Error::ColumnDecode { .. }) => StoreError::Damaged(reason),
         (Some(code::PERM | code::READONLY | code::CANTOPEN | code::AUTH | code::ERROR), _)
         | (None, Error::Configuration(_)) => StoreError::Denied(reason),
         _ => StoreError::Unavailable(reason),
