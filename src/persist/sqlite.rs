@@ -98,7 +98,8 @@ impl SqliteStore {
                 .idle_timeout(None)
                 .max_lifetime(None)
         };
-        let writer = pool(1).connect_with(options.clone()).await;
+        let writer = pool(1).after_release(|connection, _| Box::pin(is_usable(connection)));
+        let writer = writer.connect_with(options.clone()).await;
         let writer = writer.map_err(|error| of_file(path, unavailable(error)))?;
         Ok(Self { writer, readers: pool(READERS).connect_lazy_with(options) })
     }
@@ -157,6 +158,13 @@ impl SqliteStore {
         transaction.commit().await.map_err(unclear)?;
         Ok(due.iter().map(Migration::title).collect())
     }
+}
+
+/// Whether the connection that writes can be used again. What SQLite has rolled back by itself, since a commit found the disk full, cannot
+/// be rolled back once more: the transaction then counts as open for as long as the connection is there.
+async fn is_usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // Behind the rollback that its transaction asked for when it was dropped.
+    Ok(connection.ping().await.is_ok() && !connection.is_in_transaction())
 }
 
 /// The error with the file it is about.

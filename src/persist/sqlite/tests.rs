@@ -72,6 +72,18 @@ impl Harness for Fixture {
 
 contract::suite!(Fixture::migrated());
 
+/// As it does where a commit finds the disk full.
+#[tokio::test]
+async fn what_sqlite_has_rolled_back_by_itself_leaves_a_store_that_writes() {
+    let fixture = Fixture::migrated().await;
+    let epoch = claimed(&fixture.store).await;
+    let mut transaction = fixture.store.write().await.unwrap();
+    sqlx::raw_sql("ROLLBACK").execute(&mut *transaction).await.unwrap();
+    assert!(transaction.commit().await.is_err());
+    let whole = Ok(Applied::Whole { rejected: Vec::new() });
+    assert_eq!(fixture.store.apply(OWNER, &batch(epoch, 1, vec![put("a", 1)])).await, whole);
+}
+
 #[tokio::test]
 async fn the_file_is_its_owners_and_keeps_what_was_applied() {
     let fixture = Fixture::migrated().await;
