@@ -14,7 +14,7 @@ use super::batch::Batch;
 use super::flush_stats::FlushStats;
 use super::outbox::Outbox;
 use super::pace::rest;
-use super::pending::{MOST_MERGED_ROWS, Next, Pending};
+use super::pending::{Next, Pending, next_merged};
 use super::progress::Progress;
 use super::refusals::Refusals;
 use super::signals::Signals;
@@ -29,6 +29,9 @@ const BACKOFF: Backoff = Backoff::between(Duration::from_millis(20), Duration::f
 
 /// Epochs that are taken at most to come back to one's own after the truth has lost some: it loses seconds, and a start takes one.
 const MAX_RETAKEN_EPOCHS: u32 = 1_000;
+
+/// How long to wait for what was read of the outbox before it was handed on.
+const JOIN_PAUSE: Duration = Duration::from_millis(1);
 
 /// What the applier works with.
 pub struct Applier {
@@ -116,12 +119,17 @@ impl Applier {
         loop {
             match self.attempt(&batch).await {
                 Step::Done => return,
-                Step::Fenced => return self.after_fence().await,
+                // With its epoch again, the truth tells what it lacks.
+                Step::Fenced => {
+                    if !self.after_fence().await {
+                        return;
+                    }
+                }
                 Step::Gap(applied) => return self.replay_behind(applied, batch).await,
                 Step::Again(reason) => {
                     self.note_trouble(reason);
                     sleep(backoff.pause(self.clock.now())).await;
-                    if merges && let Some(more) = self.pending.take_more(batch.records.len()) {
+                    if merges && let Some(more) = self.pending.take_more(&batch) {
                         batch = batch.merge(more);
                     }
                 }
@@ -200,7 +208,8 @@ impl Applier {
         loop {
             match self.read_outbox(read).await {
                 Ok(None) if self.pending.rejoin(read) => return,
-                Ok(None) => tokio::task::yield_now().await,
+                // What is on its way from the outbox to the queue comes in a moment.
+                Ok(None) => sleep(JOIN_PAUSE).await,
                 Ok(Some(batch)) => {
                     read = batch.seq;
                     self.apply_until_done(batch, false).await;
@@ -224,17 +233,7 @@ impl Applier {
         // Reading blocks, and the lock is held while the flusher waits for its disk.
         let reading = tokio::task::spawn_blocking(move || {
             let batches = outbox.lock().read_after(read);
-            let mut rows = 0;
-            let mut taken = Vec::new();
-            for batch in batches {
-                let batch = batch.map_err(|error| error.to_string())?.batch;
-                rows += batch.records.len();
-                taken.push(batch);
-                if rows >= MOST_MERGED_ROWS {
-                    break;
-                }
-            }
-            Ok(Batch::merge_all(taken))
+            next_merged(batches).map_err(|error| error.to_string())
         });
         reading.await.unwrap_or_else(|error| Err(error.to_string()))
     }
@@ -248,8 +247,13 @@ impl Applier {
             expected = batch.first_seq - 1,
             "the truth has lost batches that it had committed; they are applied again"
         );
-        if self.set_outbox_back(applied) {
-            return self.apply_from_outbox_behind(applied).await;
+        if self.set_outbox_back(applied, batch.first_seq - 1) {
+            self.apply_from_outbox_behind(applied).await;
+            // Perhaps it is on no disk.
+            if !self.progress.is_fenced() {
+                Box::pin(self.apply_until_done(batch, false)).await;
+            }
+            return;
         }
         let kept = self.outbox.as_ref().and_then(|outbox| outbox.lock().first_kept_seq());
         self.stats.lost_windows.add(1);
@@ -265,11 +269,12 @@ impl Applier {
         Box::pin(self.apply_until_done(batch, true)).await;
     }
 
-    /// Whether the outbox still has what comes behind batch `applied`; then it is read from there.
-    fn set_outbox_back(&self, applied: u64) -> bool {
+    /// Whether the outbox still has what comes behind batch `applied`, up to `last`; then it is read from there.
+    fn set_outbox_back(&self, applied: u64, last: u64) -> bool {
         let Some(outbox) = &self.outbox else { return false };
         let mut outbox = outbox.lock();
-        let has_all = outbox.first_kept_seq().is_some_and(|kept| kept <= applied + 1);
+        let has_all = outbox.first_kept_seq().is_some_and(|kept| kept <= applied + 1)
+            && outbox.last_seq().is_some_and(|kept| kept >= last);
         if has_all {
             outbox.set_back(applied);
             self.pending.leave_to_outbox();
@@ -299,7 +304,7 @@ impl Applier {
             known,
             "the truth has lost batches that it had committed; they are applied again"
         );
-        if self.set_outbox_back(row.applied) {
+        if self.set_outbox_back(row.applied, known) {
             self.apply_from_outbox_behind(row.applied).await;
         } else {
             // The next batch, which has all that is in memory, tells of the gap.
@@ -328,8 +333,8 @@ impl Applier {
     }
 
     /// The owner row names another epoch or owner. If the owner is still this one and the epoch older, the truth was set back, and
-    /// the epochs that it lost are taken again; else another has taken over.
-    async fn after_fence(&self) {
+    /// the epochs that it lost are taken again, and it answers so; else another has taken over.
+    async fn after_fence(&self) -> bool {
         let row = loop {
             match self.store.owner().await {
                 Ok(row) => break row,
@@ -342,7 +347,7 @@ impl Applier {
         let is_set_back = row.owner == Some(self.owner) && row.epoch < self.progress.epoch();
         if is_set_back && row.data_set == self.claim.data_set && self.retake(row.epoch).await {
             self.pending.leave_to_outbox();
-            return;
+            return true;
         }
         let holder = if row.holder.is_empty() { "nobody" } else { &row.holder };
         self.progress.fence(&format!(
@@ -350,6 +355,7 @@ impl Applier {
             row.epoch,
             self.progress.epoch()
         ));
+        false
     }
 
     /// Takes epochs until the truth stands at this server's own again.

@@ -314,7 +314,10 @@ impl Flusher {
             if tried.nanos() >= nanos_of(APPEND_PAUSE) {
                 tried = Stopwatch::start();
                 match self.append(outbox, batch) {
-                    Ok(()) => break,
+                    Ok(()) => {
+                        parts.pending.note_kept(batch.seq);
+                        break;
+                    }
                     Err(error) => reason = error,
                 }
             }
@@ -327,8 +330,11 @@ impl Flusher {
                 tracing::error!(%reason, "changes are refused: neither the outbox nor the truth takes them");
             }
             let is_worth_it = self.wait_for_truth(TRUTH_PAUSE);
-            if is_last && is_late && !is_worth_it {
-                tracing::error!(rows = batch.records.len(), "the last changes are lost: no place took them");
+            if (is_last || parts.signals.is_ending()) && is_late && !is_worth_it {
+                tracing::error!(
+                    rows = batch.records.len(),
+                    "the last changes are lost, unless the truth takes them yet: no place took them"
+                );
                 return;
             }
         }

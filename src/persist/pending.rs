@@ -2,6 +2,7 @@
 //!
 //! Invariant: what was pushed is taken in the order of the numbers, each batch once: first what lies here, then, if batches were left to
 //! the outbox, those; the queue is used again only when nothing is there that was not read. While a few are being merged nothing is taken.
+//! What no disk took lies behind all of these, since nothing more is cut until it is kept, and is never left to the outbox.
 
 use std::collections::VecDeque;
 
@@ -9,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::batch::Batch;
+use super::outbox::{Batches, OutboxError};
 
 /// Bytes of batches held in memory, about; more wait in the outbox alone. As much as a truth takes in a second.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
@@ -24,6 +26,26 @@ const LEAST_MERGED_SHARE: usize = 2;
 /// become more with every transaction.
 pub(super) const MOST_MERGED_ROWS: usize = 1_000_000;
 
+/// Their bytes, about: where values are large, a transaction of all that an outage has left would take minutes, and be begun anew if it
+/// is cut off. Several times [`MOST_BYTES`], of which one transaction takes all.
+pub(super) const MOST_MERGED_BYTES: usize = 4 * MOST_BYTES;
+
+/// The next batches of an outbox, merged up to the limits of a transaction; `None`: there are none.
+pub(super) fn next_merged(batches: Batches) -> Result<Option<Batch>, OutboxError> {
+    let (mut rows, mut bytes) = (0, 0);
+    let mut taken = Vec::new();
+    for batch in batches {
+        let batch = batch?.batch;
+        rows += batch.records.len();
+        bytes += batch.weight();
+        taken.push(batch);
+        if rows >= MOST_MERGED_ROWS || bytes >= MOST_MERGED_BYTES {
+            break;
+        }
+    }
+    Ok(Batch::merge_all(taken))
+}
+
 /// The queue.
 #[derive(Default)]
 pub struct Pending {
@@ -37,14 +59,14 @@ pub struct Pending {
 struct State {
     batches: VecDeque<(Batch, usize)>,
     bytes: usize,
-    /// The number of the last batch that was pushed.
+    /// What is on no disk, behind all others.
+    unkept: VecDeque<Batch>,
+    /// The number of the last batch that is in the outbox.
     newest: u64,
     /// Batches behind those that lie here are only in the outbox.
     is_spilled: bool,
     /// No more batches come.
     is_closed: bool,
-    /// A batch that lies here is on no disk.
-    has_unkept: bool,
     /// The first batches are being merged, and are put back in front.
     is_merging: bool,
     /// How often everything was forgotten.
@@ -62,9 +84,40 @@ struct Waiting {
 }
 
 impl State {
+    /// Adds a batch that is in the outbox, which it may be left to.
+    fn add(&mut self, batch: Batch) {
+        let bytes = batch.weight();
+        self.newest = batch.seq;
+        // One alone lies here however large it is: it is taken soon.
+        let has_room = self.bytes == 0 || self.bytes + bytes <= MOST_BYTES;
+        if self.is_spilled || !has_room {
+            self.is_spilled = true;
+        } else {
+            self.bytes += bytes;
+            self.batches.push_back((batch, bytes));
+        }
+    }
+
+    /// Takes the batch that is next, unless it has more than so many rows or bytes, or lies only in the outbox.
+    fn next(&mut self, rows: usize, bytes: usize) -> Option<Batch> {
+        let fits = |batch: &Batch| batch.records.len() <= rows && batch.weight() <= bytes;
+        if let Some((batch, _)) = self.batches.front() {
+            if !fits(batch) {
+                return None;
+            }
+            let (batch, bytes) = self.batches.pop_front()?;
+            self.bytes -= bytes;
+            return Some(batch);
+        }
+        if self.is_spilled || !self.unkept.front().is_some_and(fits) {
+            return None;
+        }
+        self.unkept.pop_front()
+    }
+
     /// Whether the next is to be taken at once.
     fn is_pressing(&self) -> bool {
-        self.is_closed || self.looks_back || self.is_spilled || self.has_unkept
+        self.is_closed || self.looks_back || self.is_spilled || !self.unkept.is_empty()
     }
 
     fn is_crowded(&self) -> bool {
@@ -90,17 +143,12 @@ pub enum Next {
 impl Pending {
     /// Adds a batch. One that `is_kept` in the outbox may be left to it.
     pub fn push(&self, batch: Batch, is_kept: bool) {
-        let bytes = batch.weight();
         let mut state = self.state.lock();
-        state.newest = batch.seq;
-        // One alone lies here however large it is: it is taken soon.
-        let has_room = state.bytes == 0 || state.bytes + bytes <= MOST_BYTES;
-        if is_kept && (state.is_spilled || !has_room) {
-            state.is_spilled = true;
+        // Nothing goes before one that is on no disk.
+        if is_kept && state.unkept.is_empty() {
+            state.add(batch)
         } else {
-            state.has_unkept |= !is_kept;
-            state.bytes += bytes;
-            state.batches.push_back((batch, bytes));
+            state.unkept.push_back(batch)
         }
         if state.is_crowded() {
             self.crowded.notify_one();
@@ -108,6 +156,19 @@ impl Pending {
         if state.is_pressing() {
             self.pressing.notify_one();
         }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Says that what was pushed as on no disk, up to batch `seq`, is in the outbox by now; it may have been taken.
+    pub fn note_kept(&self, seq: u64) {
+        let mut state = self.state.lock();
+        while state.unkept.front().is_some_and(|batch| batch.seq <= seq) {
+            let batch = state.unkept.pop_front().expect("it was looked at");
+            state.add(batch);
+        }
+        // What was taken meanwhile may come back from the outbox, should the truth lose it.
+        state.newest = state.newest.max(seq);
         drop(state);
         self.changed.notify_one();
     }
@@ -151,7 +212,7 @@ impl Pending {
     #[cfg(test)]
     fn is_empty(&self) -> bool {
         let state = self.state.lock();
-        state.batches.is_empty() && !state.is_spilled && !state.is_merging
+        state.batches.is_empty() && state.unkept.is_empty() && !state.is_spilled && !state.is_merging
     }
 
     /// Says that the truth seems to have lost batches that it had committed.
@@ -189,19 +250,19 @@ impl Pending {
         if std::mem::take(&mut state.looks_back) {
             return Some(Next::Lost);
         }
-        let mut taken = Vec::new();
-        let mut rows = 0;
-        while let Some((batch, bytes)) = state.batches.pop_front() {
-            rows += batch.records.len();
-            if !taken.is_empty() && rows > MOST_MERGED_ROWS {
-                state.batches.push_front((batch, bytes));
-                break;
+        // The first one is taken however large it is.
+        let mut taken = Vec::from_iter(state.next(usize::MAX, usize::MAX));
+        let (mut rows, mut bytes) = (0, 0);
+        while let Some(last) = taken.last() {
+            rows += last.records.len();
+            bytes += last.weight();
+            let room = (MOST_MERGED_ROWS.saturating_sub(rows), MOST_MERGED_BYTES.saturating_sub(bytes));
+            match state.next(room.0, room.1) {
+                Some(batch) => taken.push(batch),
+                None => break,
             }
-            state.bytes -= bytes;
-            taken.push(batch);
         }
         if !taken.is_empty() {
-            state.has_unkept &= !state.batches.is_empty();
             drop(state);
             return Batch::merge_all(taken).map(Next::Batch);
         }
@@ -223,9 +284,9 @@ impl Pending {
         }
     }
 
-    /// What waits already, to be merged behind a batch of `rows` rows that could not be applied yet.
-    pub fn take_more(&self, rows: usize) -> Option<Batch> {
-        if rows >= MOST_MERGED_ROWS {
+    /// What waits already, to be merged behind a batch that could not be applied yet.
+    pub fn take_more(&self, behind: &Batch) -> Option<Batch> {
+        if behind.records.len() >= MOST_MERGED_ROWS || behind.weight() >= MOST_MERGED_BYTES {
             return None;
         }
         match self.take() {
@@ -235,20 +296,20 @@ impl Pending {
         }
     }
 
-    /// Says that the outbox was read up to batch `read`; whether that was all, so that the queue is used again.
+    /// Says that the outbox was read up to batch `read`; whether that was all, so that the queue is used again. One that is read before
+    /// it is pushed is taken again then, which is harmless.
     pub fn rejoin(&self, read: u64) -> bool {
         let mut state = self.state.lock();
-        if state.newest == read {
+        if state.newest <= read {
             state.is_spilled = false;
         }
         !state.is_spilled
     }
 
-    /// Forgets what lies here, since the outbox is read from an earlier batch on.
+    /// Forgets what lies here and is in the outbox too, since the outbox is read from an earlier batch on.
     pub fn leave_to_outbox(&self) {
         let mut state = self.state.lock();
         state.batches.clear();
-        state.has_unkept = false;
         state.bytes = 0;
         state.forgotten += 1;
         state.is_spilled = true;
@@ -258,140 +319,4 @@ impl Pending {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::Expiry;
-    use crate::engine::value::{Content, Text};
-    use crate::persist::contract::{batch, put, record};
-    use crate::persist::record::StoredValue;
-
-    fn taken(pending: &Pending) -> Option<(u64, u64)> {
-        match pending.take() {
-            Some(Next::Batch(batch)) => Some((batch.first_seq, batch.seq)),
-            None => None,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Three fit, and two are not crowded.
-    fn large(seq: u64, key: &str) -> Batch {
-        let content = Content::Text(Text::new(&vec![b'x'; CROWDED_BYTES / 2 - 1_000]));
-        batch(1, seq, vec![record(key, Some(StoredValue { content, expiry: Expiry::NEVER }))])
-    }
-
-    #[test]
-    fn batches_that_wait_are_merged() {
-        let pending = Pending::default();
-        assert!(taken(&pending).is_none());
-        (1..=3).for_each(|seq| pending.push(batch(1, seq, vec![put("a", 1)]), true));
-        assert_eq!(taken(&pending), Some((1, 3)));
-        assert!(pending.is_empty());
-        pending.close();
-        assert!(matches!(pending.take(), Some(Next::End)));
-    }
-
-    #[tokio::test]
-    async fn what_is_not_to_be_put_off_is_told() {
-        let pending = Pending::default();
-        let check = async |press: &dyn Fn()| {
-            let pressing = async { press() };
-            tokio::join!(biased; pending.wait_pressing(), pressing);
-            pending.wait_pressing().await;
-        };
-        check(&|| pending.push(batch(1, 1, vec![put("a", 1)]), false)).await;
-        pending.push(batch(1, 2, vec![put("a", 1)]), true);
-        assert!(taken(&pending).is_some() && !pending.state.lock().is_pressing());
-        check(&|| pending.look_back()).await;
-        assert!(matches!(pending.take(), Some(Next::Lost)));
-        check(&|| (3..=8).for_each(|seq| pending.push(large(seq, &seq.to_string()), true))).await;
-        pending.leave_to_outbox();
-        assert!(pending.rejoin(8) && !pending.state.lock().is_pressing());
-        check(&|| pending.close()).await;
-    }
-
-    #[test]
-    fn too_many_rows_are_not_merged() {
-        let pending = Pending::default();
-        let rows = |count: usize| (0..count).map(|at| put(format!("{at:06}"), 1)).collect::<Vec<_>>();
-        pending.push(batch(1, 1, rows(MOST_MERGED_ROWS - 1)), false);
-        pending.push(batch(1, 2, rows(1)), false);
-        pending.push(batch(1, 3, rows(MOST_MERGED_ROWS + 1)), false);
-        assert_eq!(taken(&pending), Some((1, 2)));
-        assert_eq!(taken(&pending), Some((3, 3)));
-    }
-
-    #[test]
-    fn what_has_no_room_is_left_to_the_outbox_and_the_queue_is_joined_again() {
-        let pending = Pending::default();
-        for (seq, key) in (1..).zip(["a", "b", "c", "d", "e"]) {
-            pending.push(large(seq, key), true);
-        }
-        assert_eq!(taken(&pending), Some((1, 4)));
-        assert!(matches!(pending.take(), Some(Next::Spilled)));
-        pending.push(batch(1, 6, Vec::new()), true);
-        assert!(!pending.rejoin(5));
-        assert!(matches!(pending.take(), Some(Next::Spilled)));
-        assert!(pending.rejoin(6));
-        pending.push(batch(1, 7, Vec::new()), true);
-        assert_eq!(taken(&pending), Some((7, 7)));
-    }
-
-    #[test]
-    fn what_is_not_on_disk_stays_in_memory() {
-        let pending = Pending::default();
-        (1..=6).for_each(|seq| pending.push(large(seq, &seq.to_string()), false));
-        assert_eq!(taken(&pending), Some((1, 6)));
-    }
-
-    #[tokio::test]
-    async fn what_changes_again_and_again_needs_no_more_room() {
-        let pending = Pending::default();
-        for seq in 1..=20 {
-            pending.push(large(seq, "a"), true);
-            pending.merge_waiting().await;
-        }
-        assert_eq!(taken(&pending), Some((1, 20)));
-        assert!(pending.is_empty());
-        assert_eq!(pending.state.lock().bytes, 0);
-    }
-
-    #[tokio::test]
-    async fn what_is_forgotten_while_it_is_merged_stays_so() {
-        let pending = Pending::default();
-        (1..=3).for_each(|seq| pending.push(large(seq, "a"), true));
-        let merging = pending.merge_waiting();
-        let forgetting = async {
-            // Taken out by now, and nothing is taken meanwhile.
-            assert!(pending.take().is_none());
-            pending.leave_to_outbox();
-        };
-        tokio::join!(biased; merging, forgetting);
-        assert!(matches!(pending.take(), Some(Next::Spilled)));
-        assert!(pending.rejoin(3) && pending.is_empty());
-    }
-
-    /// Pushed, merged and taken by three at once.
-    #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-    async fn each_batch_is_taken_once_in_its_order() {
-        const BATCHES: u64 = 400;
-        let pending = std::sync::Arc::new(Pending::default());
-        let keeper = std::sync::Arc::clone(&pending);
-        let merging = tokio::spawn(async move { keeper.keep_merged().await });
-        let pusher = std::sync::Arc::clone(&pending);
-        let pushing = tokio::spawn(async move {
-            for seq in 1..=BATCHES {
-                pusher.push(large(seq, if seq % 3 == 0 { "a" } else { "b" }), false);
-                tokio::task::yield_now().await;
-            }
-            pusher.close();
-        });
-        let mut last = 0;
-        while let Next::Batch(batch) = pending.next().await {
-            assert_eq!(batch.first_seq, last + 1);
-            last = batch.seq;
-        }
-        assert_eq!(last, BATCHES);
-        pushing.await.unwrap();
-        merging.abort();
-    }
-}
+mod tests;

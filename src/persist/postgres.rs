@@ -69,8 +69,9 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a call over all rows may take: counting a hundred million.
 const LONG_CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Rows for which a batch has a second more.
+/// Rows for which a batch has a second more, and bytes: of a slow server, and of a slow network.
 const ROWS_PER_SECOND: usize = 10_000;
+const BYTES_PER_SECOND: usize = 2 * 1024 * 1024;
 
 /// How long a connection that is given back may take to say that it lives, before it is closed: one whose call was given up waits for the
 /// answer of that.
@@ -257,7 +258,8 @@ impl Store for PostgresStore {
 
     fn apply<'a>(&'a self, owner: OwnerId, batch: &'a Batch) -> Answer<'a, Applied> {
         let rows = batch.records.len() + batch.closed_periods.len();
-        let seconds = u64::try_from(rows / ROWS_PER_SECOND).unwrap_or(u64::MAX);
+        let seconds = rows / ROWS_PER_SECOND + batch.weight() / BYTES_PER_SECOND;
+        let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
         within(CALL_TIMEOUT.saturating_add(Duration::from_secs(seconds)), self.apply_batch(owner, batch))
     }
 

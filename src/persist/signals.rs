@@ -56,6 +56,11 @@ impl Signals {
         self.changed.notify_one();
     }
 
+    /// Whether the end is asked for.
+    pub fn is_ending(&self) -> bool {
+        self.asked.lock().end
+    }
+
     /// Waits until something is asked, at most `timeout`; what is asked is taken, but the wish for the end stays.
     pub fn wait(&self, timeout: Duration) -> Asked {
         let mut asked = self.asked.lock();

@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use super::backoff::Backoff;
 use super::base::{Base, BaseError};
-use super::batch::Batch;
 use super::directory::DataDirectory;
 use super::flush_stats::FlushStats;
 use super::outbox::{self, EndedOutbox, Limits, Name, Outbox};
-use super::pending::MOST_MERGED_ROWS;
+use super::pending::next_merged;
 use super::store::{Applied, Claim, Claimed, DataSetId, Epoch, Lease, OwnerRow, Store, StoreError};
 use crate::clock::Clock;
 use crate::metrics::Seldom;
@@ -355,7 +354,7 @@ async fn apply_outbox(parts: &StartParts, name: Name) -> Result<(), StartRefused
     let mut read = applied;
     let mut rows = 0;
     loop {
-        let batch = next_merged(&outbox, read).map_err(refuse)?;
+        let batch = next_merged(outbox.read_after(read)).map_err(refuse)?;
         let Some(batch) = batch else { break };
         read = batch.seq;
         rows += batch.records.len();
@@ -384,20 +383,6 @@ async fn apply_outbox(parts: &StartParts, name: Name) -> Result<(), StartRefused
     }
     drop(outbox);
     Outbox::remove(directory, name).map_err(refuse)
-}
-
-fn next_merged(outbox: &EndedOutbox, read: u64) -> Result<Option<Batch>, outbox::OutboxError> {
-    let mut rows = 0;
-    let mut taken = Vec::new();
-    for batch in outbox.read_after(read) {
-        let batch = batch?.batch;
-        rows += batch.records.len();
-        taken.push(batch);
-        if rows >= MOST_MERGED_ROWS {
-            break;
-        }
-    }
-    Ok(Batch::merge_all(taken))
 }
 
 #[cfg(test)]

@@ -7,6 +7,9 @@ use std::process::Command;
 /// Bytes of it: an outbox fits, and it is filled at once.
 const BYTES: usize = 8 << 20;
 
+/// Bytes of a larger one: an SQLite file and its log fit, and more batches than wait in memory.
+const MORE_BYTES: usize = 96 << 20;
+
 /// A disk in memory, gone when this is dropped.
 pub struct SmallDisk {
     directory: tempfile::TempDir,
@@ -18,8 +21,17 @@ impl SmallDisk {
     /// # Panics
     /// Where this is not root.
     pub fn mount() -> Self {
+        Self::of(BYTES)
+    }
+
+    /// Mounts a larger one.
+    pub fn mount_larger() -> Self {
+        Self::of(MORE_BYTES)
+    }
+
+    fn of(bytes: usize) -> Self {
         let directory = tempfile::tempdir().expect("a directory can be made");
-        let size = format!("size={BYTES}");
+        let size = format!("size={bytes}");
         let mount =
             Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(directory.path()).status();
         assert!(

@@ -55,7 +55,12 @@ fn damage_is_told_with_its_place_and_its_remedy() {
         "it does not begin with the header of a segment; to start",
     );
     // Also where nothing of it is a batch.
-    check_damaged(FIRST, |bytes| bytes.fill(7), 0, "it does not begin with the header of a segment; to start");
+    check_damaged(
+        FIRST,
+        |bytes| bytes.fill(7),
+        0,
+        "it does not begin with the header of a segment; to start",
+    );
     check_damaged(
         FIRST,
         |bytes| bytes[180] ^= 1,
