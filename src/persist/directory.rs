@@ -114,7 +114,8 @@ impl DataDirectory {
         self.identity.inode.is_some() && self.identity.inode != self.inode
     }
 
-    /// Notes where it is.
+    /// Notes where it is. A copy owns under an id of its own from then on, so that the one it was copied from, should it be started
+    /// again, is another server.
     ///
     /// # Errors
     /// When the disk refuses.
@@ -122,7 +123,8 @@ impl DataDirectory {
         if self.identity.inode == self.inode {
             return Ok(());
         }
-        let identity = Identity { inode: self.inode, ..self.identity };
+        let owner = if self.is_copy() { random_id()? } else { self.identity.owner };
+        let identity = Identity { owner, inode: self.inode, ..self.identity };
         identity.write(&*self.disk, &self.path)?;
         self.identity = identity;
         Ok(())

@@ -78,7 +78,11 @@ pub async fn start(mut parts: StartParts) -> Result<Started, StartRefused> {
     refuse_copy(&parts, &row)?;
     refuse_beside_copies(&parts, &row).await?;
     apply_outboxes(&parts, &row).await?;
-    let claim = claim(&parts, &row);
+    // One owner, one directory: its lock keeps a second process out. Behind this a copy has an owner of its own, and no outbox is left
+    // that is the other's.
+    let same_directory = row.owner == Some(parts.directory.owner());
+    parts.directory.put_down_place().map_err(|error| StartRefused(error.to_string()))?;
+    let claim = claim(&parts, same_directory);
     let epoch = match patiently(&parts, || parts.store.begin_epoch(&claim)).await? {
         Claimed::Epoch(epoch) => epoch,
         refusal => return Err(StartRefused(refusal_text(&refusal, &parts))),
@@ -87,7 +91,6 @@ pub async fn start(mut parts: StartParts) -> Result<Started, StartRefused> {
     if parts.directory.data_set() != Some(data_set) {
         parts.directory.set_data_set(data_set).map_err(|error| StartRefused(error.to_string()))?;
     }
-    parts.directory.put_down_place().map_err(|error| StartRefused(error.to_string()))?;
     let claim = Claim { data_set: Some(data_set), ..claim };
     let outbox = if parts.with_outbox {
         let name = Name { data_set, epoch: epoch.epoch, owner: claim.owner };
@@ -133,15 +136,14 @@ async fn patiently<'a, T>(
     }
 }
 
-fn claim(parts: &StartParts, row: &OwnerRow) -> Claim {
+fn claim(parts: &StartParts, same_directory: bool) -> Claim {
     Claim {
         data_set: parts.directory.data_set(),
         owner: parts.directory.owner(),
         holder: parts.holder.clone(),
         lease: parts.lease,
         take_over: parts.take_over,
-        // One owner, one directory: its lock keeps a second process out.
-        same_directory: row.owner == Some(parts.directory.owner()),
+        same_directory,
     }
 }
 

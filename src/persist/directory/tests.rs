@@ -65,7 +65,11 @@ fn a_copy_is_told_from_what_it_was_copied_from() {
     let mut copied = DataDirectory::open(&copy).unwrap();
     assert!(copied.is_copy() && copied.owner() == directory.owner());
     copied.put_down_place().unwrap();
+    assert!(!copied.is_copy() && copied.owner() != directory.owner(), "it is a server of its own");
+    assert_eq!(copied.data_set(), directory.data_set());
+    let own = copied.owner();
     drop((directory, copied));
+    assert_eq!(DataDirectory::open(&copy).unwrap().owner(), own);
     assert!(!DataDirectory::open(&copy).unwrap().is_copy(), "it is at home now");
     std::fs::rename(&original, &renamed).unwrap();
     assert!(!DataDirectory::open(&renamed).unwrap().is_copy(), "another name is no copy");

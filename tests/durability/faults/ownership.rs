@@ -32,7 +32,7 @@ fn assert_names(refusal: &str, parts: &[&str]) {
     }
 }
 
-/// A second server is refused: on the same truth, on the same data directory, and on a copy of it.
+/// A second server is refused: on the same truth, on the same data directory, on a copy of it, and on what a copy that serves was made of.
 pub fn second_server() -> Row {
     let cluster = Cluster::start();
     let sqlite = tempfile::tempdir().expect("a directory can be made");
@@ -61,6 +61,11 @@ pub fn second_server() -> Row {
         );
         assert_eq!(first.call("INCR served"), Reply::Integer("1".to_owned()), "the first goes on");
         assert!(first.terminate().success());
+        // The copy may begin now, and has an owner of its own: where it came from is another server.
+        let moved = copy.start();
+        assert_names(&setup.refusal(), &["owned by another server", &format!("process {}", moved.number())]);
+        assert_eq!(moved.call("INCR served"), Reply::Integer("2".to_owned()));
+        assert!(moved.terminate().success());
         // Given up in good order, the truth is anybody's.
         assert!(same_truth.start().terminate().success());
     }
