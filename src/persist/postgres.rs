@@ -208,10 +208,12 @@ fn check_encoding(encoding: &str) -> Result<(), StoreError> {
 /// reads cannot: behind a failover the address leads to another one by now, and this one would refuse what is written for as long as it
 /// keeps its connections.
 async fn is_usable(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    const MAY_WRITE: &str = "SHOW transaction_read_only";
+    // A transaction that was begun before belongs to a call that was given up before it knew of that.
+    const MAY_WRITE: &str =
+        "SELECT current_setting('transaction_read_only') = 'off' AND now() = statement_timestamp()";
     let asked = async {
         let rows = sqlx::raw_sql(MAY_WRITE).fetch_one(connection).await?;
-        Ok::<_, sqlx::Error>(rows.try_get::<&str, _>(0)? == "off")
+        rows.try_get::<bool, _>(0)
     };
     match tokio::time::timeout(RELEASE_TIMEOUT, asked).await {
         Ok(may_write) => Ok(may_write.unwrap_or(false)),

@@ -97,9 +97,9 @@ impl SqliteStore {
                 .test_before_acquire(false)
                 .idle_timeout(None)
                 .max_lifetime(None)
+                .after_release(|connection, _| Box::pin(is_usable(connection)))
         };
-        let writer = pool(1).after_release(|connection, _| Box::pin(is_usable(connection)));
-        let writer = writer.connect_with(options.clone()).await;
+        let writer = pool(1).connect_with(options.clone()).await;
         let writer = writer.map_err(|error| of_file(path, unavailable(error)))?;
         Ok(Self { writer, readers: pool(READERS).connect_lazy_with(options) })
     }
@@ -160,8 +160,8 @@ impl SqliteStore {
     }
 }
 
-/// Whether the connection that writes can be used again. What SQLite has rolled back by itself, since a commit found the disk full, cannot
-/// be rolled back once more: the transaction then counts as open for as long as the connection is there.
+/// Whether a connection can be used again. What SQLite has rolled back by itself, since a commit found the disk full or a page could not be
+/// read, cannot be rolled back once more: the transaction then counts as open for as long as the connection is there.
 async fn is_usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     // Behind the rollback that its transaction asked for when it was dropped.
     Ok(connection.ping().await.is_ok() && !connection.is_in_transaction())

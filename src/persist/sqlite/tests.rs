@@ -84,6 +84,25 @@ async fn what_sqlite_has_rolled_back_by_itself_leaves_a_store_that_writes() {
     assert_eq!(fixture.store.apply(OWNER, &batch(epoch, 1, vec![put("a", 1)])).await, whole);
 }
 
+/// As it does where a page cannot be read.
+#[tokio::test]
+async fn what_sqlite_has_rolled_back_by_itself_leaves_a_store_that_reads() {
+    let fixture = Fixture::migrated().await;
+    let mut readers = Vec::new();
+    for _ in 0..READERS {
+        let mut reader = fixture.store.readers.begin().await.unwrap();
+        sqlx::raw_sql("ROLLBACK").execute(&mut *reader).await.unwrap();
+        readers.push(reader);
+    }
+    drop(readers);
+    let mut readers = Vec::new();
+    for _ in 0..READERS {
+        let reader = fixture.store.readers.acquire().await.unwrap();
+        assert!(!reader.is_in_transaction());
+        readers.push(reader);
+    }
+}
+
 #[tokio::test]
 async fn the_file_is_its_owners_and_keeps_what_was_applied() {
     let fixture = Fixture::migrated().await;

@@ -161,6 +161,25 @@ async fn a_connection_to_a_server_that_only_reads_is_not_used_again() {
     assert_eq!(patiently(async || store.apply(OWNER, &first).await).await, whole);
 }
 
+/// As one does whose call was given up between BEGIN and its answer: whoever came next would commit nothing of its own.
+#[tokio::test]
+async fn a_connection_in_a_transaction_that_nobody_knows_of_is_not_used_again() {
+    let fixture = Fixture::migrated().await;
+    let epoch = claimed(&fixture.store).await;
+    let mut connections = Vec::new();
+    for _ in 0..POOLED_CONNECTIONS {
+        let mut connection = fixture.store.pool.acquire().await.unwrap();
+        sqlx::raw_sql("BEGIN").execute(&mut *connection).await.unwrap();
+        connections.push(connection);
+    }
+    drop(connections);
+    let whole = Ok(Applied::Whole { rejected: Vec::new() });
+    let first = batch(epoch, 1, vec![put("a", 7)]);
+    assert_eq!(patiently(async || fixture.store.apply(OWNER, &first).await).await, whole);
+    let other = Fixture::open(&fixture.schema);
+    assert_eq!(other.owner().await.unwrap().applied, 1);
+}
+
 #[tokio::test]
 async fn a_fetch_that_was_told_less_than_is_known_is_the_last_one_on_its_connection() {
     let fixture = Fixture::migrated().await;
