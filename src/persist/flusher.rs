@@ -291,7 +291,17 @@ impl Flusher {
 
     /// Where the outbox lacks what came before, since the disk did not take it, that is in the truth: the outbox begins anew.
     fn append_behind(&self, outbox: &mut Outbox, batch: &Batch) -> Result<(), OutboxError> {
-        let before = batch.first_seq - 1;
+        let (before, kept) = (batch.first_seq - 1, self.parts.progress.kept());
+        // An outbox that is empty takes any number. At the end there may be a batch before this one that no place took.
+        if kept < before {
+            let Batch { first_seq, seq, epoch, .. } = *batch;
+            return Err(OutboxError::NotNext {
+                covers: (first_seq, seq),
+                epoch,
+                next: Some(kept + 1),
+                own_epoch: epoch,
+            });
+        }
         if outbox.last_seq().is_some_and(|last| last < before) && self.parts.progress.applied() >= before {
             outbox.clear()?;
         }

@@ -336,6 +336,29 @@ fn a_refused_row_keeps_its_entry_where_the_answer_to_the_commit_was_lost() {
     }
 }
 
+/// The disk took nothing, the end is near, and the last batch is small enough for it.
+#[test]
+fn nothing_is_kept_behind_what_is_not() {
+    runtime().block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(FakeStore::new());
+        let half = Half::start(folder.path(), &store).await;
+        let outbox = half.parts.outbox.clone().unwrap();
+        let batch =
+            |seq| Batch { epoch: half.parts.progress.epoch(), first_seq: seq, seq, ..Batch::default() };
+        let append = |seq| half.flusher.append_behind(&mut outbox.lock(), &batch(seq));
+        let first = half.parts.progress.open();
+        let error = append(first + 1).unwrap_err().to_string();
+        assert!(error.ends_with(&format!("where batch {first} is next")), "{error}");
+        // The truth took it instead.
+        half.parts.progress.set_applied(first);
+        append(first + 1).unwrap();
+        half.parts.progress.set_kept(first + 1);
+        append(first + 2).unwrap();
+        half.crash().await;
+    });
+}
+
 /// One value of many MiB, and then many keys, must not ask for the product of both.
 #[test]
 fn room_is_made_for_what_is_expected_within_a_limit() {
