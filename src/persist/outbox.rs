@@ -51,7 +51,7 @@ pub use read::{Batches, Stored};
 pub struct Limits {
     /// A segment that has as many bytes is the last one no more.
     pub segment_bytes: u64,
-    /// The bytes of whole segments that are kept although the truth has them.
+    /// The bytes, in whole segments, that are kept at least although the truth has them.
     pub window_bytes: u64,
     /// For how long they are.
     pub window_micros: u64,

@@ -82,10 +82,11 @@ impl Catalog {
             self.segments.iter().take(kept).take_while(is_applied).map(|segment| segment.end).sum();
         while kept > 0
             && let Some(applied_at) = self.segments[0].applied_at
-            && (bytes > limits.window_bytes || now.micros_since(applied_at) > limits.window_micros)
+            && let behind = bytes - self.segments[0].end
+            && (behind >= limits.window_bytes || now.micros_since(applied_at) > limits.window_micros)
         {
             let segment = self.segments.pop_front().expect("there are more than one");
-            bytes -= segment.end;
+            bytes = behind;
             outlived.push(segment.name);
             kept -= 1;
         }
@@ -132,7 +133,7 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits =
-        Limits { segment_bytes: 1_000, window_bytes: 2_000, window_micros: 60_000_000, compact_bytes: 5_000 };
+        Limits { segment_bytes: 1_000, window_bytes: 1_500, window_micros: 60_000_000, compact_bytes: 5_000 };
 
     fn name(number: u64) -> SegmentName {
         SegmentName { first_seq: number * 10 + 1, number }
@@ -170,7 +171,7 @@ mod tests {
         assert_eq!(catalog.applied(19, seconds(0), &LIMITS), []);
         assert_eq!(catalog.applied(20, seconds(1), &LIMITS), []);
         assert_eq!(catalog.unapplied_bytes(), 3 * 1_000 - 3 * 76);
-        assert_eq!(catalog.applied(30, seconds(2), &LIMITS), [name(0)], "more than 2,000 bytes");
+        assert_eq!(catalog.applied(30, seconds(2), &LIMITS), [name(0)], "1,500 bytes stay");
         assert_eq!(catalog.applied(30, seconds(61), &LIMITS), []);
         assert_eq!(catalog.applied(30, seconds(62), &LIMITS), [name(1)], "older than 60 s");
         assert_eq!(catalog.applied(30, seconds(0), &LIMITS), [], "a clock that goes back removes nothing");
