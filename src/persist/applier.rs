@@ -28,7 +28,7 @@ use crate::metrics::Seldom;
 const BACKOFF: Backoff = Backoff::between(Duration::from_millis(20), Duration::from_secs(2));
 
 /// Epochs that are taken at most to come back to one's own after the truth has lost some: it loses seconds, and a start takes one.
-const MAX_RETAKEN_EPOCHS: u32 = 1_000;
+const MAX_RETAKEN_EPOCHS: u64 = 1_000;
 
 /// How long to wait for what was read of the outbox before it was handed on.
 const JOIN_PAUSE: Duration = Duration::from_millis(1);
@@ -248,9 +248,9 @@ impl Applier {
             "the truth has lost batches that it had committed; they are applied again"
         );
         if self.set_outbox_back(applied, batch.first_seq - 1) {
-            self.apply_from_outbox_behind(applied).await;
+            let read = self.apply_from_outbox_behind(applied).await;
             // Perhaps it is on no disk.
-            if !self.progress.is_fenced() {
+            if read < batch.seq && !self.progress.is_fenced() {
                 Box::pin(self.apply_until_done(batch, false)).await;
             }
             return;
@@ -305,24 +305,26 @@ impl Applier {
             "the truth has lost batches that it had committed; they are applied again"
         );
         if self.set_outbox_back(row.applied, known) {
-            self.apply_from_outbox_behind(row.applied).await;
+            let _read = self.apply_from_outbox_behind(row.applied).await;
         } else {
             // The next batch, which has all that is in memory, tells of the gap.
             self.signals.everything();
         }
     }
 
-    async fn apply_from_outbox_behind(&self, applied: u64) {
+    /// Replays what the outbox has behind `applied`; answers the last batch that it read.
+    async fn apply_from_outbox_behind(&self, applied: u64) -> u64 {
         let mut read = applied;
         loop {
             match self.read_outbox(read).await {
-                Ok(None) => return,
+                Ok(None) => break,
                 Ok(Some(batch)) => {
                     read = batch.seq;
                     Box::pin(self.apply_until_done(batch, false)).await;
                     if self.progress.is_fenced() || read >= self.progress.kept() {
-                        return;
+                        break;
                     }
+                    self.outbox.iter().for_each(|outbox| outbox.lock().replayed(read));
                 }
                 Err(reason) => {
                     self.note_trouble(reason);
@@ -330,23 +332,24 @@ impl Applier {
                 }
             }
         }
+        self.outbox.iter().for_each(|outbox| outbox.lock().end_replay());
+        read
     }
 
     /// The owner row names another epoch or owner. If the owner is still this one and the epoch older, the truth was set back, and
     /// the epochs that it lost are taken again, and it answers so; else another has taken over.
     async fn after_fence(&self) -> bool {
-        let row = loop {
-            match self.store.owner().await {
-                Ok(row) => break row,
-                Err(error) => {
-                    self.note_trouble(error.to_string());
-                    sleep(BACKOFF.pause_at_most()).await;
-                }
+        let row = self.owner_row().await;
+        let is_own = row.owner == Some(self.owner) && row.data_set == self.claim.data_set;
+        if is_own && row.epoch == self.progress.epoch() {
+            // Behind a failover another connection may still lead to a server that is behind.
+            sleep(BACKOFF.pause_at_most()).await;
+            return true;
+        }
+        if is_own && row.epoch < self.progress.epoch() && self.retake(row.epoch).await {
+            if self.outbox.is_some() {
+                self.pending.leave_to_outbox();
             }
-        };
-        let is_set_back = row.owner == Some(self.owner) && row.epoch < self.progress.epoch();
-        if is_set_back && row.data_set == self.claim.data_set && self.retake(row.epoch).await {
-            self.pending.leave_to_outbox();
             return true;
         }
         let holder = if row.holder.is_empty() { "nobody" } else { &row.holder };
@@ -366,21 +369,39 @@ impl Applier {
             own,
             "the truth was set back behind this server's epoch, which is taken again"
         );
-        for _ in 0..MAX_RETAKEN_EPOCHS {
-            match self.store.begin_epoch(&self.claim).await {
-                Ok(Claimed::Epoch(epoch)) if epoch.epoch >= own => {
-                    self.progress.set_epoch(epoch.epoch);
-                    return epoch.epoch == own;
-                }
-                Ok(Claimed::Epoch(_)) => {}
+        let mut at = found;
+        while at < own && at - found < MAX_RETAKEN_EPOCHS {
+            at = match self.store.begin_epoch(&self.claim).await {
+                Ok(Claimed::Epoch(epoch)) => epoch.epoch,
                 Ok(_) => return false,
+                // It may have been taken all the same: one more would be one too many.
+                Err(error) => {
+                    self.note_trouble(error.to_string());
+                    sleep(BACKOFF.pause_at_most()).await;
+                    match self.owner_row().await {
+                        row if row.owner == Some(self.owner) => row.epoch,
+                        _ => return false,
+                    }
+                }
+            };
+        }
+        if at > own {
+            self.progress.set_epoch(at);
+        }
+        at == own
+    }
+
+    /// What the truth says of its owner, once it answers.
+    async fn owner_row(&self) -> OwnerRow {
+        loop {
+            match self.store.owner().await {
+                Ok(row) => return row,
                 Err(error) => {
                     self.note_trouble(error.to_string());
                     sleep(BACKOFF.pause_at_most()).await;
                 }
             }
         }
-        false
     }
 }
 

@@ -92,6 +92,8 @@ pub struct Outbox {
     removals: VecDeque<Vec<PathBuf>>,
     /// Whether files of an earlier group were removed and a crash may bring them back.
     may_come_back: bool,
+    /// The last batch that the truth has again, while what it lost is replayed: what is behind it is not applied, whatever was before.
+    replay: Option<u64>,
     /// There while a compaction is.
     compaction: Weak<()>,
     /// From how many waiting bytes on the next one is worth it.
@@ -153,6 +155,7 @@ impl Outbox {
             next_number: 0,
             removals: VecDeque::new(),
             may_come_back: false,
+            replay: None,
             compaction: Weak::new(),
             compact_from: limits.compact_bytes,
             buffer: Vec::new(),
@@ -213,6 +216,7 @@ impl Outbox {
     /// # Errors
     /// [`OutboxError::Disk`] where a file cannot be removed; the next call tries again.
     pub fn applied(&mut self, seq: u64, now: Timestamp) -> Result<(), OutboxError> {
+        let seq = self.replay.map_or(seq, |replay| replay.min(seq));
         let outlived = self.catalog.lock().applied(seq, now, &self.limits);
         self.removals.extend(outlived.into_iter().map(|segment| vec![self.folder.path_of(segment)]));
         self.remove_files()
@@ -239,9 +243,20 @@ impl Outbox {
         Ok(())
     }
 
-    /// Notes that the truth has lost what is behind `seq`, so that it is kept until it is applied again.
+    /// Notes that the truth has lost what is behind `seq`, so that it is kept until it is [`replayed`](Self::replayed).
     pub fn set_back(&mut self, seq: u64) {
+        self.replay = Some(seq);
         self.catalog.lock().set_back(seq);
+    }
+
+    /// Notes that the truth has what it had lost up to `seq`.
+    pub fn replayed(&mut self, seq: u64) {
+        self.replay = self.replay.map(|replay| replay.max(seq));
+    }
+
+    /// Notes that the truth has all again.
+    pub fn end_replay(&mut self) {
+        self.replay = None;
     }
 
     /// What is to be merged, if it is worth it; `None` too while a compaction that was given out is there.

@@ -308,10 +308,15 @@ async fn retake(parts: &StartParts, found: u64, wanted: u64) -> Result<(), Start
         tracing::error!(found, wanted, "the truth has lost epochs, which are taken again");
     }
     let claim = Claim { same_directory: true, ..claim_of_owner(parts) };
-    for _ in found..wanted {
-        match patiently(parts, || parts.store.begin_epoch(&claim)).await? {
-            Claimed::Epoch(_) => {}
-            refusal => return Err(StartRefused(refusal_text(&refusal, parts))),
+    // What is taken is asked each time: where the answer to a commit is lost, one more would be one too many.
+    while patiently(parts, || parts.store.owner()).await?.epoch < wanted {
+        match parts.store.begin_epoch(&claim).await {
+            Ok(Claimed::Epoch(_)) => {}
+            Ok(refusal) => return Err(StartRefused(refusal_text(&refusal, parts))),
+            Err(StoreError::Unavailable(_) | StoreError::Unclear(_)) => {
+                tokio::time::sleep(BACKOFF.pause_at_most()).await;
+            }
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())

@@ -336,6 +336,37 @@ fn a_refused_row_keeps_its_entry_where_the_answer_to_the_commit_was_lost() {
     }
 }
 
+/// One epoch too many would fence the server, or set aside at its start the outbox that has what was lost.
+#[test]
+fn a_lost_epoch_is_taken_again_once_where_the_answer_is_lost_too() {
+    for is_at_start in [false, true] {
+        runtime().block_on(async {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Arc::new(FakeStore::new());
+            Half::start(folder.path(), &store).await.crash().await;
+            let mut half = Half::start(folder.path(), &store).await;
+            if is_at_start {
+                half.put(0, 1);
+                half.flush();
+                half.until_applied().await;
+                half.crash().await;
+                store.lose_commits(2);
+                store.script(&[Fault::AfterCommit]);
+                half = Half::start(folder.path(), &store).await;
+            } else {
+                store.lose_commits(1);
+                // The batch is fenced, then the epoch is taken.
+                store.script(&[Fault::None, Fault::AfterCommit]);
+                half.put(0, 1);
+                half.flush();
+                half.until_applied().await;
+            }
+            assert_eq!(truth(&store).await, State::from([(0, 1)]));
+            half.crash().await;
+        });
+    }
+}
+
 /// The disk took nothing, the end is near, and the last batch is small enough for it.
 #[test]
 fn nothing_is_kept_behind_what_is_not() {

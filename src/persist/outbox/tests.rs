@@ -187,6 +187,16 @@ fn what_the_truth_has_lost_is_kept_until_it_has_it_again() {
     assert!(outbox.unapplied_bytes() > 0);
     outbox.applied(2, seconds(100)).unwrap();
     assert_eq!(ranges(&outbox, 2), singles(3..=8));
+    // Whoever tells what was applied before knows nothing of the loss.
+    outbox.replayed(3);
+    for now in [200, 300] {
+        outbox.applied(8, seconds(now)).unwrap();
+        assert_eq!(ranges(&outbox, 3), singles(4..=8));
+    }
+    outbox.end_replay();
+    outbox.applied(8, seconds(400)).unwrap();
+    outbox.applied(8, seconds(500)).unwrap();
+    assert_eq!(outbox.segments(), 1);
 }
 
 #[test]

@@ -146,6 +146,10 @@ impl World {
                 let waiting = self.there[..self.safe].iter().filter(|one| one.batch.seq > self.applied);
                 self.applied = waiting.take(*batches).last().map_or(self.applied, |one| one.batch.seq);
                 self.now += seconds;
+                outbox.replayed(self.applied);
+                if self.there[..self.safe].last().is_none_or(|last| last.batch.seq <= self.applied) {
+                    outbox.end_replay();
+                }
                 let _ = outbox.applied(self.applied, super::seconds(self.now));
             }
             Step::SetBack { batches } => {
