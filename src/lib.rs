@@ -9,6 +9,7 @@ pub mod command;
 pub mod config;
 pub mod dispatch;
 pub mod engine;
+pub mod essential;
 pub mod metrics;
 pub mod persist;
 pub mod quota;

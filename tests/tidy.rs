@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("metrics", &[]),
+    ("essential", &[]),
     ("resp", &[]),
     ("config", &[]),
     ("quota", &["clock"]),
     ("engine", &["quota", "clock", "metrics"]),
     ("dispatch", &["resp", "engine", "quota", "clock", "metrics"]),
     ("command", &["dispatch", "engine", "quota", "resp", "clock", "metrics"]),
-    ("persist", &["engine", "quota", "clock", "metrics"]),
-    ("snapshot", &["engine", "persist", "quota", "clock", "metrics"]),
+    ("persist", &["engine", "quota", "clock", "metrics", "essential"]),
+    ("snapshot", &["engine", "persist", "quota", "clock", "metrics", "essential"]),
     ("server", &["dispatch", "resp", "clock", "metrics"]),
     (
         "admin",

@@ -21,6 +21,7 @@ use super::signals::Signals;
 use super::store::{Applied, Claim, Claimed, OwnerId, OwnerRow, RejectedRecord, Store, StoreError};
 use crate::clock::{Clock, Stopwatch};
 use crate::engine::{Engine, Generation};
+use crate::essential::Essential;
 use crate::metrics::Seldom;
 
 /// How long to wait before the truth is tried again: at first about as long as a commit takes, in the end often enough that an outage
@@ -232,6 +233,7 @@ impl Applier {
         };
         // Reading blocks, and the lock is held while the flusher waits for its disk.
         let reading = tokio::task::spawn_blocking(move || {
+            let _part = Essential::part("reading the outbox");
             let batches = outbox.lock().read_after(read);
             next_merged(batches).map_err(|error| error.to_string())
         });

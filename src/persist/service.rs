@@ -35,6 +35,7 @@ use super::told_epochs::ToldEpochs;
 use super::verify::VerifyReport;
 use crate::clock::{Clock, Timestamp};
 use crate::engine::{Engine, Gate, MissingKey};
+use crate::essential::{essential, essential_thread};
 use crate::metrics::Seldom;
 use helpers::{fill_ephemeral, spawn_helpers};
 
@@ -161,7 +162,7 @@ impl Truth {
             thread: Mutex::new(None),
         });
         let job = Job { parts, directory, truth: Arc::clone(&truth), requests, checks: waiting_checks };
-        let thread = std::thread::Builder::new().name("quotad-truth".to_owned()).spawn(move || job.run());
+        let thread = essential_thread("quotad-truth", "the truth", move || job.run());
         let thread = thread.map_err(|error| StartRefused(format!("no thread could be started: {error}")))?;
         *truth.thread.lock() = Some(thread);
         Ok(truth)
@@ -389,7 +390,7 @@ impl Running {
             outbox: outbox.clone(),
             interval: parts.flush_interval,
         });
-        let flusher = std::thread::Builder::new().name("quotad-flusher".to_owned()).spawn(|| flusher.run());
+        let flusher = essential_thread("quotad-flusher", "the flusher", || flusher.run());
         let flusher =
             flusher.map_err(|error| StartRefused(format!("no thread could be started: {error}")))?;
         let applier = Applier {
@@ -407,8 +408,8 @@ impl Running {
             first,
             lines: Seldom::default(),
         };
-        let applier = tokio::spawn(applier.run());
-        tokio::spawn(async move { waiting.keep_merged().await });
+        let applier = tokio::spawn(essential("the applier", applier.run()));
+        tokio::spawn(essential("merging", async move { waiting.keep_merged().await }));
         spawn_helpers(parts, &truth, &store, owner, behind, requests, checks);
         Ok(Self { truth, store, owner, flusher, applier, has_outbox: with_outbox, _directory: directory })
     }

@@ -18,6 +18,7 @@ use super::stats::SnapshotStats;
 use super::writer::Writer;
 use crate::clock::{Clock, Stopwatch};
 use crate::engine::{Engine, Gate};
+use crate::essential::essential_thread;
 use crate::persist::directory::DataDirectory;
 use crate::persist::{Id, Truth};
 
@@ -93,8 +94,7 @@ impl Snapshots {
             thread: Mutex::new(None),
         });
         let service = Service { snapshots: Arc::clone(&snapshots), waiting };
-        let thread = std::thread::Builder::new().name("quotad-snapshot".to_owned());
-        let thread = thread.spawn(move || service.run(parts));
+        let thread = essential_thread("quotad-snapshot", "snapshots", move || service.run(parts));
         *snapshots.thread.lock() =
             Some(thread.map_err(|error| format!("no thread could be started: {error}"))?);
         Ok(snapshots)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::{Check, Truth, TruthParts};
+use crate::essential::essential;
 use crate::persist::ephemeral::EphemeralStart;
 use crate::persist::fetcher::{FetchParts, FetchRequests, Fetcher};
 use crate::persist::filter::FilterKeeper;
@@ -61,7 +62,7 @@ pub(super) fn spawn_helpers(
         owner,
         lease,
     };
-    tokio::spawn(keeper.run());
+    tokio::spawn(essential("the lease", keeper.run()));
     let fetch = FetchParts {
         store: Arc::clone(store),
         engine: Arc::clone(&engine),
@@ -71,7 +72,7 @@ pub(super) fn spawn_helpers(
         stats: Arc::clone(&truth.stats),
         timeout: fetch_timeout,
     };
-    tokio::spawn(Fetcher::new(requests, fetch).run());
+    tokio::spawn(essential("fetching", Fetcher::new(requests, fetch).run()));
     let janitor = Janitor {
         store: Arc::clone(store),
         clock: Arc::clone(&clock),
@@ -104,11 +105,11 @@ pub(super) fn spawn_helpers(
         signals: Arc::clone(&truth.signals),
         stats: Arc::clone(&truth.stats),
     };
-    tokio::spawn(answer_checks(verifier.clone(), checks));
-    tokio::spawn(async move {
+    tokio::spawn(essential("comparing", answer_checks(verifier.clone(), checks)));
+    tokio::spawn(essential("recovery", async move {
         recovery.run().await;
         tokio::join!(janitor.run(), filter.run(), verify_samples(verifier));
-    });
+    }));
 }
 
 /// Compares everything whenever somebody asks.
