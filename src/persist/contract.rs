@@ -5,6 +5,7 @@ mod closed;
 mod owner;
 mod refused;
 mod restore;
+mod scan;
 
 use std::time::Duration;
 
@@ -55,7 +56,7 @@ macro_rules! suite {
             a_lease_is_taken_over_by_its_rules, a_release_frees_the_truth, another_data_set_is_refused,
             epochs_are_told, an_ended_epoch_keeps_what_was_refused, values_of_every_kind_come_back, values_of_any_size_come_back, a_fetch_tells_how_far_the_truth_is, deleted_keys_are_gone, a_flush_spares_its_own_batch,
             a_key_of_another_type_stays_one_row, keys_end_when_they_expire, a_refused_row_blocks_nobody,
-            keys_of_any_bytes_come_back, a_scan_meets_every_key_once, dead_rows_are_pruned, rows_are_told_by_their_batches, closed_periods_are_told_as_of_a_batch,
+            keys_of_any_bytes_come_back, a_scan_meets_every_key_once, a_page_has_few_bytes, dead_rows_are_pruned, rows_are_told_by_their_batches, closed_periods_are_told_as_of_a_batch,
             what_was_pruned_is_noted, a_restore_fills_an_empty_truth, a_restore_spares_what_is_there,
             a_damaged_row_is_told_beside_the_others,
             a_newer_row_stops_the_batch, an_unsorted_batch_is_refused, large_batches_are_applied,
@@ -75,6 +76,7 @@ pub(super) use closed::*;
 pub(super) use owner::*;
 pub(super) use refused::*;
 pub(super) use restore::*;
+pub(super) use scan::*;
 pub(super) use suite;
 
 pub(super) fn claim(owner: OwnerId) -> Claim {
@@ -341,50 +343,6 @@ pub(super) async fn keys_of_any_bytes_come_back(harness: &impl Harness) {
     let records = keys.iter().map(delete);
     apply(store, &batch(epoch, 2, records.collect())).await;
     assert_eq!(store.count(NOON).await, Ok(0));
-}
-
-async fn scan_all(store: &dyn Store, rows: u32) -> Vec<Record> {
-    let mut records = Vec::new();
-    let mut after: Option<MissingKey> = None;
-    loop {
-        let Page { records: more, next, .. } = store.scan(after.as_ref(), rows, NOON).await.unwrap();
-        records.extend(more);
-        match next {
-            Some(_) => after = next,
-            None => return records,
-        }
-    }
-}
-
-pub(super) async fn a_scan_meets_every_key_once(harness: &impl Harness) {
-    let store = harness.store();
-    let epoch = claimed(store).await;
-    assert_eq!(store.scan(None, 10, NOON).await, Ok(Page::default()));
-    let keys: Vec<String> = (0..40).map(|at| format!("key:{at:02}")).collect();
-    let in_database = |database: u8| keys.iter().map(move |key| Record { database, ..put(key, 1) });
-    apply(store, &batch(epoch, 1, in_database(0).chain(in_database(15)).collect())).await;
-    apply(store, &batch(epoch, 2, vec![delete("key:07")])).await;
-    let (mut met, mut after, mut seq) = (Vec::new(), None, 3);
-    loop {
-        let page = store.scan(after.as_ref(), 7, NOON).await.unwrap();
-        met.extend(page.records.iter().map(|record| (record.database, record.key.clone())));
-        // Between the pages rows change that were met, that were not, and new ones come.
-        let changes =
-            vec![put("key:00", seq), put("key:39", seq), put(format!("new:{seq}"), 1), delete("key:38")];
-        apply(store, &batch(epoch, u64::try_from(seq).unwrap(), changes)).await;
-        seq += 1;
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    let times = |database: u8, name: &str| {
-        met.iter().filter(|(found, key)| (*found, &**key) == (database, name.as_bytes())).count()
-    };
-    for name in keys.iter().filter(|name| *name != "key:07" && *name != "key:38") {
-        assert_eq!((times(0, name), times(15, name)), (1, 1), "{name}");
-    }
-    assert_eq!(times(0, "key:07") + times(0, "key:38"), 0);
 }
 
 /// As a state that somebody has edited, or one of a newer version.

@@ -1,20 +1,23 @@
 //! A truth in memory whose faults are scripted, for tests of what is built on a store.
 
+mod page;
 mod restore;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::pending;
 use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 use super::batch::{Batch, ClosedPeriod};
 use super::chain::{check, overtaken, refusal};
 use super::claim::{judge, kept_holder};
 use super::closed::{ClosedPage, ClosedPlace, ClosedUntil};
 use super::record::Record;
-use super::rows::{ScannedRow, page_of};
+use super::rows::ScannedRow;
 use super::store::{
     Answer, Applied, Claim, Claimed, DataSetId, Epoch, EpochRow, Fetched, FetchedValue, Id, Lease,
     MAX_TOLD_EPOCHS, OwnerId, OwnerRow, Page, Pruned, RejectedRecord, Restore, Restoring, Store, StoreError,
@@ -23,6 +26,7 @@ use super::store::{
 use super::told_epochs::{RefusedBatches, ToldEpochs};
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
+use page::page_within;
 
 /// How many commits [`FakeStore::lose_commits`] can take back.
 const KEPT_COMMITS: usize = 64;
@@ -53,6 +57,8 @@ struct Inner {
     before: VecDeque<Data>,
     faults: VecDeque<Fault>,
     refused_keys: Vec<Box<[u8]>>,
+    /// Whom fetches wait for.
+    fetches: Option<Arc<Semaphore>>,
     /// Gone behind the next fetch.
     fleeting_keys: Vec<Box<[u8]>>,
 }
@@ -122,6 +128,11 @@ impl FakeStore {
     /// Behind the next fetch the row of this key, in database 0, is gone.
     pub fn forget_after_fetch(&self, key: &[u8]) {
         self.inner.lock().fleeting_keys.push(key.into());
+    }
+
+    /// From now on each fetch takes one of these permits.
+    pub fn hold_fetches(&self, permits: Arc<Semaphore>) {
+        self.inner.lock().fetches = Some(permits);
     }
 
     /// Takes the last `count` commits back, as a replica without them does that is promoted. No more than 64 are kept.
@@ -365,6 +376,10 @@ impl Store for FakeStore {
 
     fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Fetched> {
         Box::pin(async move {
+            let permits = self.inner.lock().fetches.clone();
+            if let Some(permits) = permits {
+                permits.acquire().await.expect("it stays open").forget();
+            }
             let fetch = |data: &Data, key: &MissingKey| {
                 let row = data.rows.get(&(key.database, key.key.clone()));
                 row.filter(|row| data.lives(key.database, row, now)).map_or(Ok(None), |row| row.value.clone())
@@ -384,13 +399,13 @@ impl Store for FakeStore {
 
     fn scan<'a>(&'a self, after: Option<&'a MissingKey>, rows: u32, now: Timestamp) -> Answer<'a, Page> {
         let page = move |data: &Data| {
-            let (found, all) = data.rows_behind(after, rows);
-            let scanned = found.iter().map(|((database, key), row)| ScannedRow {
+            let (found, _) = data.rows_behind(after, u32::MAX);
+            let mut scanned = found.iter().map(|((database, key), row)| ScannedRow {
                 database: i64::from(*database),
                 key: key.clone(),
                 value: if data.lives(*database, row, now) { row.value.clone() } else { Ok(None) },
             });
-            Page { next: next_of(&found, all), ..page_of(scanned, rows, false) }
+            page_within(&mut scanned, rows, false)
         };
         Box::pin(async move { Ok(self.read(page)) })
     }

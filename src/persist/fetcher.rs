@@ -5,6 +5,9 @@
 //! they were committed (a replica was promoted) is refused: memory may have let go of what they changed. A key whose row cannot be read
 //! stays unknown, and only who needs it is told; it is asked for each time, since somebody may have repaired the row.
 //!
+//! A query that is late goes on, so that whoever comes back finds what it has brought: a value of hundreds of MiB takes longer than a client
+//! waits.
+//!
 //! A few keys are fetched by the thread that asks, if it may at once: a request that goes to another thread and comes back costs two
 //! threads their sleep. All else gathers for the fetcher's task, many requests for a query.
 
@@ -37,6 +40,10 @@ const REQUESTS_AT_ONCE: usize = 256;
 /// Queries on their way at a time: the truth's connections are also needed for flushing and scanning.
 const QUERIES_AT_ONCE: usize = 4;
 
+/// Queries that may go on behind the time that clients wait: what a large value takes, they would ask for in vain for ever. Beside a server
+/// that has gone away as many connections are held as long.
+const LATE_QUERIES: usize = 2;
+
 /// Why keys were not fetched; the text is for the client, with the error's code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FetchError {
@@ -68,6 +75,8 @@ struct Queries {
     underway: Mutex<HashMap<MissingKey, watch::Receiver<Done>>>,
     /// Those that may be on their way besides.
     places: Arc<Semaphore>,
+    /// Of those that are late, which may go on.
+    late: Semaphore,
 }
 
 /// What a fetcher works with.
@@ -147,7 +156,12 @@ impl Fetcher {
     pub fn new(requests: FetchRequests, parts: FetchParts) -> Self {
         let FetchRequests { requests, queries: door } = requests;
         let places = Arc::new(Semaphore::new(QUERIES_AT_ONCE));
-        let queries = Arc::new(Queries { parts, underway: Mutex::default(), places });
+        let queries = Arc::new(Queries {
+            parts,
+            underway: Mutex::default(),
+            places,
+            late: Semaphore::new(LATE_QUERIES),
+        });
         // A door's requests have one fetcher.
         let _ = door.set(Arc::clone(&queries));
         Self { requests, queries }

@@ -3,7 +3,7 @@
 use super::batch::{Batch, ClosedPeriod, PackedRecord, RecordsIter};
 use super::content::{decode, limit_of, quota_of};
 use super::record::{Record, StoredValue};
-use super::store::{DamagedRow, FetchedValue, Page, RejectedRecord, StoreError};
+use super::store::{DamagedRow, FetchedValue, MAX_PAGE_BYTES, Page, RejectedRecord, StoreError};
 use super::usage::{month_name, readable_amount, readable_micros, to_json, usage_of};
 use crate::clock::Timestamp;
 use crate::engine::value::{Content, Kind};
@@ -205,13 +205,33 @@ pub(super) struct ScannedRow {
     pub(super) value: FetchedValue,
 }
 
-/// The page of so many rows at most, which were found in their order; with keys that are gone, or without.
-pub(super) fn page_of(
-    found: impl ExactSizeIterator<Item = ScannedRow>,
+/// How full a page is.
+pub(super) struct PageSize {
+    rows: u32,
     most_rows: u32,
-    with_gone: bool,
-) -> Page {
-    let is_whole = u32::try_from(found.len()).is_ok_and(|found| found >= most_rows);
+    bytes: u64,
+}
+
+impl PageSize {
+    /// Of a page of so many rows at most.
+    pub(super) fn new(most_rows: u32) -> Self {
+        Self { rows: 0, most_rows, bytes: 0 }
+    }
+
+    /// A row comes into it.
+    pub(super) fn add(&mut self, bytes: u64) {
+        self.rows += 1;
+        self.bytes += bytes;
+    }
+
+    /// Whether it takes no more, so that there may be more for the next one.
+    pub(super) fn is_full(&self) -> bool {
+        self.rows >= self.most_rows || self.bytes >= MAX_PAGE_BYTES
+    }
+}
+
+/// The page of rows that were found in their order, and whether there may be more; with keys that are gone, or without.
+pub(super) fn page_of(found: impl Iterator<Item = ScannedRow>, may_be_more: bool, with_gone: bool) -> Page {
     let mut page = Page::default();
     let mut last = None;
     for ScannedRow { database, key, value } in found {
@@ -230,7 +250,7 @@ pub(super) fn page_of(
         }
     }
     // Behind a database with a number that no byte has there are only such.
-    page.next = last.filter(|_| is_whole);
+    page.next = last.filter(|_| may_be_more);
     page
 }
 

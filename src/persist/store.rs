@@ -30,6 +30,9 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Se
 /// The most epochs that [`Store::epochs`] tells: one a start, so years of them.
 pub const MAX_TOLD_EPOCHS: u32 = 10_000;
 
+/// The bytes of keys and values behind which a page takes no more rows: several lie in memory at a time, and a value may have hundreds of MiB.
+pub const MAX_PAGE_BYTES: u64 = 32 * 1024 * 1024;
+
 /// A truth. See the module for what every one of them promises.
 pub trait Store: Send + Sync {
     /// Brings the schema up to this program's, under a lock; with `dry_run` only tells what would be done. Answers the names of the
@@ -66,7 +69,8 @@ pub trait Store: Send + Sync {
     /// The values under the keys at `now`, and how far the truth was before they were read.
     fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Fetched>;
 
-    /// The next page of all that lives at `now`: looks at `rows` rows behind `after`, from the beginning without it.
+    /// The next page of all that lives at `now`: looks at `rows` rows behind `after`, from the beginning without it; at fewer behind
+    /// [`MAX_PAGE_BYTES`].
     ///
     /// A key that lives throughout is answered exactly once, whatever else changes meanwhile: with its value, or as damaged.
     fn scan<'a>(&'a self, after: Option<&'a MissingKey>, rows: u32, now: Timestamp) -> Answer<'a, Page>;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Data, ScannedRow, after, page_of};
+use super::{Data, ScannedRow, after, page_within};
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 use crate::persist::batch::ClosedPeriod;
@@ -52,9 +52,8 @@ impl Data {
         rows: u32,
         now: Timestamp,
     ) -> Page {
-        let most = usize::try_from(rows).expect("32 bits fit a usize");
         let (behind, _) = self.rows_behind(after, u32::MAX);
-        let told = behind.into_iter().filter_map(|((database, key), row)| {
+        let mut told = behind.into_iter().filter_map(|((database, key), row)| {
             let lives = self.lives(*database, row, now);
             let is_told = written.behind < row.written.1 && row.written.1 <= written.up_to;
             let value = if lives { row.value.clone() } else { Ok(None) };
@@ -64,8 +63,7 @@ impl Data {
                 value,
             })
         });
-        let told: Vec<_> = told.take(most).collect();
-        page_of(told.into_iter(), rows, written.with_gone)
+        page_within(&mut told, rows, written.with_gone)
     }
 
     /// A page of the closed periods of a state. Of those with one place the last counts, as in a table.

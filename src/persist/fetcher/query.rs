@@ -1,9 +1,12 @@
 //! One query for many keys: who asks it tells all that wait for one of them what it came to.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::time::timeout;
 
 use super::{FetchError, FetchParts, Queries};
 use crate::clock::Timestamp;
@@ -12,6 +15,10 @@ use crate::persist::store::{FetchedValue, StoreError};
 
 /// Keys in one query: a few milliseconds of the truth.
 const KEYS_AT_ONCE: usize = 4_096;
+
+/// How long a query that is late may go on: a value of hundreds of MiB comes in that time, and a server that has gone away holds its
+/// connection no longer.
+const LATE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of a key that an error names.
 const MOST_KEY_BYTES: usize = 128;
@@ -34,8 +41,9 @@ pub(super) struct Waiting {
 /// Keys that are fetched together. Whatever ends its task, they may be asked for again, and nobody waits for them any longer.
 pub(super) struct Query {
     queries: Arc<Queries>,
-    /// Until it has come to something.
+    /// Until it has come to something, or is late.
     place: Option<OwnedSemaphorePermit>,
+    is_over: bool,
     wanted: Vec<MissingKey>,
     done: watch::Sender<Done>,
     /// Those who wait for this query alone.
@@ -46,7 +54,7 @@ impl Query {
     /// A query for no key yet.
     pub(super) fn new(queries: Arc<Queries>, place: OwnedSemaphorePermit) -> Self {
         let done = watch::Sender::new(None);
-        Self { queries, place: Some(place), wanted: Vec::new(), done, answers: Vec::new() }
+        Self { queries, place: Some(place), is_over: false, wanted: Vec::new(), done, answers: Vec::new() }
     }
 
     /// Whether that is told by this query.
@@ -87,8 +95,25 @@ impl Query {
 
     /// Fetches the keys, and tells who waits for them.
     pub(super) async fn run(mut self) {
-        let outcome = fetch(&self.queries.parts, &self.wanted).await;
+        let outcome = self.fetch().await;
         self.end(&outcome);
+    }
+
+    /// Fetches the keys. Whoever waits is told when it is late, and may come back to what it brings then.
+    async fn fetch(&mut self) -> Outcome {
+        let Self { queries, place, wanted, answers, .. } = self;
+        let parts = &queries.parts;
+        let chunks = u32::try_from(wanted.len().div_ceil(KEYS_AT_ONCE)).unwrap_or(u32::MAX);
+        let mut fetching = pin!(fetch(parts, wanted));
+        if let Ok(outcome) = timeout(parts.timeout.saturating_mul(chunks), &mut fetching).await {
+            return outcome;
+        }
+        parts.stats.fetch_failures.add(1);
+        let late = Err("it has not answered in time".into());
+        let Ok(_late) = queries.late.try_acquire() else { return late };
+        answers.drain(..).for_each(|waiting| waiting.tell(std::slice::from_ref(&late)));
+        *place = None;
+        timeout(LATE_TIMEOUT, fetching).await.unwrap_or(late)
     }
 
     fn end(&mut self, outcome: &Outcome) {
@@ -98,6 +123,7 @@ impl Query {
                 underway.remove(&key);
             }
         }
+        self.is_over = true;
         self.place = None;
         self.done.send_replace(Some(outcome.clone()));
         self.answers.drain(..).for_each(|waiting| waiting.tell(std::slice::from_ref(outcome)));
@@ -106,7 +132,7 @@ impl Query {
 
 impl Drop for Query {
     fn drop(&mut self) {
-        if self.place.is_some() {
+        if !self.is_over {
             self.end(&Err("its query was given up".into()));
         }
     }
@@ -135,8 +161,8 @@ async fn fetch(parts: &FetchParts, wanted: &[MissingKey]) -> Outcome {
             continue;
         }
         parts.stats.fetch_queries.add(1);
-        match tokio::time::timeout(parts.timeout, parts.fetch(&begun.fetch.keys, now)).await {
-            Ok(Ok(values)) => {
+        match parts.fetch(&begun.fetch.keys, now).await {
+            Ok(values) => {
                 parts.stats.fetched_keys.add(u64::try_from(values.len()).unwrap_or(u64::MAX));
                 let number = begun.fetch.number;
                 for (key, value) in std::mem::take(&mut begun.fetch.keys).into_iter().zip(values) {
@@ -154,12 +180,9 @@ async fn fetch(parts: &FetchParts, wanted: &[MissingKey]) -> Outcome {
                     }
                 }
             }
-            failed => {
+            Err(error) => {
                 parts.stats.fetch_failures.add(1);
-                let reason = match failed {
-                    Ok(Err(error)) => error.to_string(),
-                    _ => "it has not answered in time".to_owned(),
-                };
+                let reason = error.to_string();
                 tracing::debug!(keys = begun.fetch.keys.len(), "fetching failed: {reason}");
                 failure = Some(Arc::from(reason));
             }
@@ -185,14 +208,20 @@ impl FetchParts {
     }
 }
 
-/// Answers once all of the queries have come to something.
-pub(super) async fn wait_for(queries: Vec<watch::Receiver<Done>>, waiting: Waiting) {
-    let mut outcomes = Vec::with_capacity(queries.len());
-    for mut query in queries {
-        let done = query.wait_for(Option::is_some).await.map(|done| done.clone());
-        outcomes.push(done.ok().flatten().unwrap_or_else(|| Err("its query was given up".into())));
+/// Answers once all of the queries have come to something, if anybody waits by then.
+pub(super) async fn wait_for(queries: Vec<watch::Receiver<Done>>, mut waiting: Waiting) {
+    let outcomes = async {
+        let mut outcomes = Vec::with_capacity(queries.len());
+        for mut query in queries {
+            let done = query.wait_for(Option::is_some).await.map(|done| done.clone());
+            outcomes.push(done.ok().flatten().unwrap_or_else(|| Err("its query was given up".into())));
+        }
+        outcomes
+    };
+    tokio::select! {
+        outcomes = outcomes => waiting.tell(&outcomes),
+        () = waiting.answer.closed() => {}
     }
-    waiting.tell(&outcomes);
 }
 
 impl Waiting {

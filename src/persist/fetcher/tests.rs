@@ -12,12 +12,16 @@ fn key(key: &str) -> MissingKey {
 }
 
 async fn begun() -> (Arc<FakeStore>, Arc<Engine>, Arc<FlushStats>, FetchDoor) {
+    begun_with(Duration::from_secs(30)).await
+}
+
+async fn begun_with(timeout: Duration) -> (Arc<FakeStore>, Arc<Engine>, Arc<FlushStats>, FetchDoor) {
     let store = Arc::new(FakeStore::new());
     let epoch = claimed(&*store).await;
     let records = ["a", "b", "bad", "worse"].map(|key| put(key, 1)).to_vec();
     store.apply(OWNER, &batch(epoch, 1, records)).await.unwrap();
     let (engine, stats) = (Arc::new(Engine::in_front_of_truth()), Arc::<FlushStats>::default());
-    let (door, requests) = FetchDoor::new(Duration::from_secs(30));
+    let (door, requests) = FetchDoor::new(timeout);
     let parts = FetchParts {
         store: store.clone(),
         engine: Arc::clone(&engine),
@@ -25,7 +29,7 @@ async fn begun() -> (Arc<FakeStore>, Arc<Engine>, Arc<FlushStats>, FetchDoor) {
         progress: Arc::default(),
         pending: Arc::default(),
         stats: Arc::clone(&stats),
-        timeout: Duration::from_secs(30),
+        timeout,
     };
     tokio::spawn(Fetcher::new(requests, parts).run());
     (store, engine, stats, door)
@@ -65,6 +69,35 @@ async fn a_damaged_key_is_an_error_for_who_needs_it() {
     assert_eq!(fetch(&["bad", "worse"], 2).await, Ok(()));
     assert!(!engine.is_unknown(0, b"bad") && !engine.is_unknown(0, b"worse"));
     assert_eq!(stats.damages.count(), 0);
+}
+
+/// A value of hundreds of MiB, on a truth that needs longer for it than a client waits.
+#[tokio::test]
+async fn what_comes_late_is_there_for_the_next() {
+    let (store, engine, stats, door) = begun_with(Duration::from_millis(30)).await;
+    let permits = Arc::new(Semaphore::new(0));
+    store.hold_fetches(Arc::clone(&permits));
+    let fetch = |name| door.clone().fetch(vec![key(name)], 1);
+    let late = async |name| match fetch(name).await {
+        Err(FetchError::Away(text)) => text,
+        other => panic!("{other:?}"),
+    };
+    // By the query itself, and by the door that waits for it.
+    for _ in 0..2 {
+        let text = late("a").await;
+        assert!(text.contains("in time") || text.contains("within 30 ms"), "{text}");
+    }
+    assert_eq!((stats.fetch_queries.value(), engine.is_fetching(&key("a"))), (1, true));
+    // As many may be late; one more is given up.
+    late("b").await;
+    late("bad").await;
+    assert_eq!(stats.fetch_queries.value(), 3);
+    assert!(engine.is_fetching(&key("b")) && !engine.is_fetching(&key("bad")));
+    permits.add_permits(LATE_QUERIES);
+    while engine.is_unknown(0, b"a") || engine.is_unknown(0, b"b") {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!((fetch("a").await, stats.fetch_queries.value()), (Ok(()), 3));
 }
 
 fn runtime() -> tokio::runtime::Runtime {

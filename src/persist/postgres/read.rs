@@ -6,31 +6,42 @@ use super::key::{key_of, place};
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 use crate::persist::rows::{ScannedRow, now_ms, page_of, signed, stored_value, unsigned};
-use crate::persist::store::{Page, Pruned, StoreError, Written};
+use crate::persist::store::{MAX_PAGE_BYTES, Page, Pruned, StoreError, Written};
 
-/// The rows behind a place; only of those that live is the value read.
-const SCAN: &str = "SELECT r.database, r.key, r.long_key,
-        r.lives, CASE WHEN r.lives THEN r.state END, r.expires_at_ms
+/// The rows behind a place, up to the one with which they have $5 bytes; only of those that live is the value read.
+const SCAN: &str = "SELECT r.database, r.key, r.long_key, r.lives,
+        CASE WHEN r.lives THEN r.state END, r.expires_at_ms, r.bytes
     FROM (
         SELECT e.*, NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > $3)
             AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq)) AS lives
         FROM (
-            SELECT * FROM entries WHERE (database, key) > ($1, $2) AND database >= 0
-            ORDER BY database, key LIMIT $4
+            SELECT *, sum(own_bytes) OVER (ORDER BY database, key ROWS UNBOUNDED PRECEDING) AS bytes
+            FROM (
+                SELECT database, key, long_key, state, expires_at_ms, deleted, epoch, seq,
+                    coalesce(length(state), 0) + coalesce(length(long_key), 0) AS own_bytes
+                FROM entries WHERE (database, key) > ($1, $2) AND database >= 0
+            ) AS sized ORDER BY database, key LIMIT $4
         ) AS e LEFT JOIN flushed AS f ON f.database = e.database
+        WHERE e.bytes - e.own_bytes < $5
     ) AS r
     ORDER BY r.database, r.key";
 
-/// As [`SCAN`], of the rows that batches behind $5 up to $6 wrote; with those of keys that are gone, or not.
-const SCAN_WRITTEN: &str =
-    "SELECT r.database, r.key, r.long_key, r.lives, CASE WHEN r.lives THEN r.state END, r.expires_at_ms
+/// As [`SCAN`], of the rows that batches behind $6 up to $7 wrote; with those of keys that are gone, or not.
+const SCAN_WRITTEN: &str = "SELECT w.database, w.key, w.long_key, w.lives,
+        CASE WHEN w.lives THEN w.state END, w.expires_at_ms, w.bytes
     FROM (
-        SELECT e.database, e.key, e.long_key, e.state, e.expires_at_ms,
-            NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > $3)
-                AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq)) AS lives
-        FROM entries AS e LEFT JOIN flushed AS f ON f.database = e.database
-        WHERE (e.database, e.key) > ($1, $2) AND e.database >= 0 AND e.seq > $5 AND e.seq <= $6
-    ) AS r WHERE r.lives OR $7 ORDER BY r.database, r.key LIMIT $4";
+        SELECT r.*, sum(r.own_bytes) OVER (ORDER BY r.database, r.key ROWS UNBOUNDED PRECEDING) AS bytes
+        FROM (
+            SELECT e.database, e.key, e.long_key, e.state, e.expires_at_ms,
+                coalesce(length(e.state), 0) + coalesce(length(e.long_key), 0) AS own_bytes,
+                NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > $3)
+                    AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq)) AS lives
+            FROM entries AS e LEFT JOIN flushed AS f ON f.database = e.database
+            WHERE (e.database, e.key) > ($1, $2) AND e.database >= 0 AND e.seq > $6 AND e.seq <= $7
+        ) AS r WHERE r.lives OR $8 ORDER BY r.database, r.key LIMIT $4
+    ) AS w
+    WHERE w.bytes - w.own_bytes < $5
+    ORDER BY w.database, w.key";
 
 const FLUSHED: &str = "SELECT database, seq FROM flushed ORDER BY database";
 
@@ -51,10 +62,17 @@ const PRUNE: &str =
 /// Behind the last row: databases are bytes.
 const END: (i32, &[u8]) = (256, &[]);
 
-/// Database, key in the index, long key, whether it lives, state, expiry.
-type ScanColumns = (i32, Vec<u8>, Option<Vec<u8>>, bool, Option<Vec<u8>>, Option<i64>);
+/// Database, key in the index, long key, whether it lives, state, expiry, the bytes of the page up to here.
+type ScanColumns = (i32, Vec<u8>, Option<Vec<u8>>, bool, Option<Vec<u8>>, Option<i64>, i64);
 
-fn scanned((database, key, long, lives, state, expires_at_ms): ScanColumns) -> ScannedRow {
+/// What a statement has found that reads at most so many rows.
+fn page(found: Vec<ScanColumns>, most_rows: u32, with_gone: bool) -> Page {
+    let is_whole = u32::try_from(found.len()).is_ok_and(|found| found >= most_rows);
+    let may_be_more = is_whole || found.last().is_some_and(|last| unsigned(last.6) >= MAX_PAGE_BYTES);
+    page_of(found.into_iter().map(scanned), may_be_more, with_gone)
+}
+
+fn scanned((database, key, long, lives, state, expires_at_ms, _): ScanColumns) -> ScannedRow {
     ScannedRow {
         database: database.into(),
         key: long.unwrap_or(key).into(),
@@ -76,12 +94,13 @@ impl PostgresStore {
             .bind(&*key)
             .bind(now_ms(now))
             .bind(i64::from(rows))
+            .bind(signed(MAX_PAGE_BYTES))
             .persistent(false)
             .fetch_all(&mut *transaction)
             .await
             .map_err(unavailable)?;
         drop(transaction);
-        Ok(page_of(found.into_iter().map(scanned), rows, false))
+        Ok(page(found, rows, false))
     }
 
     pub(super) async fn written_page(
@@ -98,6 +117,7 @@ impl PostgresStore {
             .bind(&*key)
             .bind(now_ms(now))
             .bind(i64::from(rows))
+            .bind(signed(MAX_PAGE_BYTES))
             .bind(signed(written.behind))
             .bind(signed(written.up_to))
             .bind(written.with_gone)
@@ -106,7 +126,7 @@ impl PostgresStore {
             .await
             .map_err(unavailable)?;
         drop(transaction);
-        Ok(page_of(found.into_iter().map(scanned), rows, written.with_gone))
+        Ok(page(found, rows, written.with_gone))
     }
 
     pub(super) async fn flush_marks(&self) -> Result<Vec<(u8, u64)>, StoreError> {

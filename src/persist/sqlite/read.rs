@@ -1,14 +1,17 @@
 //! Fetching, scanning, counting and pruning in SQLite.
 
+use futures_util::TryStreamExt as _;
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Sqlite, SqliteConnection};
 
 use super::SqliteStore;
 use super::error::{unavailable, unclear};
 use super::owner::read_owner;
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
-use crate::persist::rows::{ScannedRow, now_ms, page_of, signed, stored_value, unsigned};
+use crate::persist::rows::{PageSize, ScannedRow, now_ms, page_of, signed, stored_value, unsigned};
 use crate::persist::store::{Fetched, FetchedValue, OwnerRow, Page, Pruned, StoreError, Written};
 
 const FETCH: &str =
@@ -17,18 +20,23 @@ const FETCH: &str =
         AND (e.expires_at_ms IS NULL OR e.expires_at_ms > ?3)
         AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq))";
 
-/// The rows behind (?1, ?2) with whether they live at ?3; a first page begins before every row, at database -1. SQLite keeps in any column
-/// whatever somebody has written into it: a key that is not of bytes is nobody's, and its place in the order cannot be told.
-const SCAN: &str = "SELECT e.state, e.expires_at_ms, e.database, e.key,
-        NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > ?3)
-            AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq))
+/// The rows behind (?1, ?2) with whether they live at ?3, how large they are, and whether their state is left out: some rows are on their
+/// way before one knows how many are wanted, and of each only a MiB. A first page begins before every row, at database -1. SQLite keeps in
+/// any column whatever somebody has written into it: a key that is not of bytes is nobody's, and its place in the order cannot be told.
+const SCAN: &str = "SELECT CASE WHEN length(e.state) <= 1048576 THEN e.state END, e.expires_at_ms,
+        e.database, e.key, NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > ?3)
+            AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq)),
+        length(e.key) + coalesce(length(e.state), 0), coalesce(length(e.state) > 1048576, FALSE)
     FROM entries e LEFT JOIN flushed f ON f.database = e.database
     WHERE (e.database, e.key) > (?1, ?2) AND e.database >= 0 AND typeof(e.database) = 'integer'
         AND typeof(e.key) = 'blob'
     ORDER BY e.database, e.key LIMIT ?4";
 
 /// As [`SCAN`], of the rows that batches behind ?5 up to ?6 wrote; with those of keys that are gone, or not.
-const SCAN_WRITTEN: &str = "SELECT state, expires_at_ms, database, key, lives FROM (
+const SCAN_WRITTEN: &str = "SELECT CASE WHEN length(state) <= 1048576 THEN state END, expires_at_ms,
+        database, key, lives,
+        length(key) + coalesce(length(state), 0), coalesce(length(state) > 1048576, FALSE)
+    FROM (
         SELECT e.database, e.key, e.state, e.expires_at_ms,
             NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > ?3)
                 AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq)) AS lives
@@ -66,6 +74,17 @@ fn value_of(row: &SqliteRow) -> FetchedValue {
     stored_value(state.as_deref(), row.try_get(1).map_err(refused)?).map(Some)
 }
 
+async fn fetch_value(
+    connection: &mut SqliteConnection,
+    database: i64,
+    key: &[u8],
+    now: Timestamp,
+) -> Result<FetchedValue, sqlx::Error> {
+    let row =
+        sqlx::query(FETCH).bind(database).bind(key).bind(now_ms(now)).fetch_optional(connection).await?;
+    Ok(row.as_ref().map_or(Ok(None), value_of))
+}
+
 fn scanned(row: &SqliteRow) -> Result<ScannedRow, sqlx::Error> {
     let value = if row.try_get(4)? { value_of(row) } else { Ok(None) };
     Ok(ScannedRow { database: row.try_get(2)?, key: row.try_get::<Vec<u8>, _>(3)?.into(), value })
@@ -88,14 +107,8 @@ impl SqliteStore {
         let mut transaction = self.readers.begin().await.map_err(unavailable)?;
         let OwnerRow { epoch, applied, .. } = read_owner(&mut *transaction).await?;
         for MissingKey { database, key } in keys {
-            let row = sqlx::query(FETCH)
-                .bind(database)
-                .bind(&**key)
-                .bind(now_ms(now))
-                .fetch_optional(&mut *transaction)
-                .await
-                .map_err(unavailable)?;
-            values.push(row.as_ref().map_or(Ok(None), value_of));
+            let value = fetch_value(&mut transaction, i64::from(*database), key, now).await;
+            values.push(value.map_err(unavailable)?);
         }
         transaction.rollback().await.map_err(unavailable)?;
         Ok(Fetched { epoch, applied, values })
@@ -108,16 +121,8 @@ impl SqliteStore {
         now: Timestamp,
     ) -> Result<Page, StoreError> {
         let (database, key) = place(after);
-        let found = sqlx::query(SCAN)
-            .bind(database)
-            .bind(key)
-            .bind(now_ms(now))
-            .bind(rows)
-            .fetch_all(&self.readers)
-            .await
-            .map_err(unavailable)?;
-        let found: Vec<_> = found.iter().map(scanned).collect::<Result<_, _>>().map_err(unavailable)?;
-        Ok(page_of(found.into_iter(), rows, false))
+        let query = sqlx::query(SCAN).bind(database).bind(key).bind(now_ms(now)).bind(rows);
+        self.page(query, rows, now, false).await.map_err(unavailable)
     }
 
     pub(super) async fn written_page(
@@ -128,19 +133,45 @@ impl SqliteStore {
         now: Timestamp,
     ) -> Result<Page, StoreError> {
         let (database, key) = place(after);
-        let found = sqlx::query(SCAN_WRITTEN)
+        let query = sqlx::query(SCAN_WRITTEN)
             .bind(database)
             .bind(key)
             .bind(now_ms(now))
             .bind(rows)
             .bind(signed(written.behind))
             .bind(signed(written.up_to))
-            .bind(written.with_gone)
-            .fetch_all(&self.readers)
-            .await
-            .map_err(unavailable)?;
-        let found: Vec<_> = found.iter().map(scanned).collect::<Result<_, _>>().map_err(unavailable)?;
-        Ok(page_of(found.into_iter(), rows, written.with_gone))
+            .bind(written.with_gone);
+        self.page(query, rows, now, written.with_gone).await.map_err(unavailable)
+    }
+
+    /// The page of what a scan finds of so many rows at most.
+    async fn page(
+        &self,
+        query: Query<'_, Sqlite, SqliteArguments>,
+        most_rows: u32,
+        now: Timestamp,
+        with_gone: bool,
+    ) -> Result<Page, sqlx::Error> {
+        let (mut size, mut found, mut left_out) = (PageSize::new(most_rows), Vec::new(), Vec::new());
+        // One transaction, so that what was left out is read as it was then.
+        let mut transaction = self.readers.begin().await?;
+        let mut reading = query.fetch(&mut *transaction);
+        while !size.is_full()
+            && let Some(row) = reading.try_next().await?
+        {
+            size.add(unsigned(row.try_get(5)?));
+            if row.try_get(6)? {
+                left_out.push(found.len());
+            }
+            found.push(scanned(&row)?);
+        }
+        drop(reading);
+        for at in left_out {
+            let ScannedRow { database, key, value } = &mut found[at];
+            *value = fetch_value(&mut transaction, *database, key, now).await?;
+        }
+        transaction.rollback().await?;
+        Ok(page_of(found.into_iter(), size.is_full(), with_gone))
     }
 
     pub(super) async fn flush_marks(&self) -> Result<Vec<(u8, u64)>, StoreError> {
