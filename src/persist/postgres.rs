@@ -92,6 +92,8 @@ pub struct PostgresStore {
     runtime: Handle,
     /// What every transaction begins with.
     begin: Arc<str>,
+    /// What one begins with that reads pages of rows.
+    begin_repeatable: Arc<str>,
     /// What stands before a text of statements that read.
     begin_read: String,
     /// What stands before the names of tables there.
@@ -113,6 +115,7 @@ impl PostgresStore {
             held: Arc::default(),
             runtime: Handle::current(),
             begin: options.begin().into(),
+            begin_repeatable: options.begin_repeatable().into(),
             begin_read: PostgresOptions::begin_read(),
             schema: options.schema(),
         }
@@ -125,8 +128,12 @@ impl PostgresStore {
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        self.begin_with(&self.begin).await
+    }
+
+    async fn begin_with(&self, begin: &Arc<str>) -> Result<Transaction<'static, Postgres>, StoreError> {
         self.held.close_idle();
-        match self.pool.begin_with(AssertSqlSafe(Arc::clone(&self.begin))).await {
+        match self.pool.begin_with(AssertSqlSafe(Arc::clone(begin))).await {
             Err(sqlx::Error::PoolTimedOut) => {
                 // Where a role may have few connections, fetches keep none from flushing, and make none until it has had its turn.
                 self.held.note_refusal();

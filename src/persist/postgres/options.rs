@@ -75,7 +75,16 @@ impl PostgresOptions {
     /// What every transaction begins with, in one round trip. A commit that does not wait for the disk would be acknowledged and
     /// lost, so `synchronous_commit` is raised where somebody has turned it off.
     pub(super) fn begin(&self) -> String {
-        let mut sql = "BEGIN".to_owned();
+        self.begin_as("BEGIN")
+    }
+
+    /// What a transaction begins with whose statements are to find the same rows.
+    pub(super) fn begin_repeatable(&self) -> String {
+        self.begin_as("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    }
+
+    fn begin_as(&self, begin: &str) -> String {
+        let mut sql = begin.to_owned();
         let mut set = |name: &str, value: &str| {
             write!(sql, "; SET LOCAL {name} = {value}").expect("a string takes all that is written");
         };
