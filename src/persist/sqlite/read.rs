@@ -20,13 +20,14 @@ const FETCH: &str =
         AND (e.expires_at_ms IS NULL OR e.expires_at_ms > ?3)
         AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq))";
 
-/// The rows behind (?1, ?2) with whether they live at ?3, how large they are, and whether their state is left out: some rows are on their
-/// way before one knows how many are wanted, and of each only a MiB. A first page begins before every row, at database -1. SQLite keeps in
-/// any column whatever somebody has written into it: a key that is not of bytes is nobody's, and its place in the order cannot be told.
-const SCAN: &str = "SELECT CASE WHEN length(e.state) <= 1048576 THEN e.state END, e.expires_at_ms,
-        e.database, e.key, NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > ?3)
-            AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq)),
-        length(e.key) + coalesce(length(e.state), 0), coalesce(length(e.state) > 1048576, FALSE)
+/// The rows behind (?1, ?2). Of those that live at ?3 the last column has the bytes that are left out, of states over a MiB: some rows are
+/// on their way before one knows how many are wanted. A first page begins before every row, at database -1. SQLite keeps in any column
+/// whatever somebody has written into it: a key that is not of bytes is nobody's, and its place in the order cannot be told.
+const SCAN: &str =
+    "SELECT CASE WHEN length(e.state) <= 1048576 THEN e.state END, e.expires_at_ms, e.database, e.key,
+        CASE WHEN NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > ?3)
+            AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq))
+        THEN CASE WHEN length(e.state) > 1048576 THEN length(e.state) ELSE 0 END END
     FROM entries e LEFT JOIN flushed f ON f.database = e.database
     WHERE (e.database, e.key) > (?1, ?2) AND e.database >= 0 AND typeof(e.database) = 'integer'
         AND typeof(e.key) = 'blob'
@@ -34,8 +35,8 @@ const SCAN: &str = "SELECT CASE WHEN length(e.state) <= 1048576 THEN e.state END
 
 /// As [`SCAN`], of the rows that batches behind ?5 up to ?6 wrote; with those of keys that are gone, or not.
 const SCAN_WRITTEN: &str = "SELECT CASE WHEN length(state) <= 1048576 THEN state END, expires_at_ms,
-        database, key, lives,
-        length(key) + coalesce(length(state), 0), coalesce(length(state) > 1048576, FALSE)
+        database, key,
+        CASE WHEN lives THEN CASE WHEN length(state) > 1048576 THEN length(state) ELSE 0 END END
     FROM (
         SELECT e.database, e.key, e.state, e.expires_at_ms,
             NOT e.deleted AND (e.expires_at_ms IS NULL OR e.expires_at_ms > ?3)
@@ -85,9 +86,18 @@ async fn fetch_value(
     Ok(row.as_ref().map_or(Ok(None), value_of))
 }
 
-fn scanned(row: &SqliteRow) -> Result<ScannedRow, sqlx::Error> {
-    let value = if row.try_get(4)? { value_of(row) } else { Ok(None) };
-    Ok(ScannedRow { database: row.try_get(2)?, key: row.try_get::<Vec<u8>, _>(3)?.into(), value })
+/// A row of a scan, and the bytes of its state that were left out.
+fn scanned(row: &SqliteRow) -> Result<(ScannedRow, u64), sqlx::Error> {
+    let left_out: Option<i64> = row.try_get(4)?;
+    let value = if left_out == Some(0) { value_of(row) } else { Ok(None) };
+    let row = ScannedRow { database: row.try_get(2)?, key: row.try_get::<Vec<u8>, _>(3)?.into(), value };
+    Ok((row, unsigned(left_out.unwrap_or_default())))
+}
+
+/// The bytes of a row's key and of the state that was read with it.
+fn bytes_of(row: &SqliteRow) -> usize {
+    let bytes = |column| row.try_get::<Option<&[u8]>, _>(column).ok().flatten().map_or(0, <[u8]>::len);
+    bytes(0) + bytes(3)
 }
 
 fn key_of(database: i64, key: Vec<u8>) -> Result<MissingKey, StoreError> {
@@ -159,11 +169,12 @@ impl SqliteStore {
         while !size.is_full()
             && let Some(row) = reading.try_next().await?
         {
-            size.add(unsigned(row.try_get(5)?));
-            if row.try_get(6)? {
+            let (scanned, bytes) = scanned(&row)?;
+            size.add(bytes + u64::try_from(bytes_of(&row)).unwrap_or(u64::MAX));
+            if bytes > 0 {
                 left_out.push(found.len());
             }
-            found.push(scanned(&row)?);
+            found.push(scanned);
         }
         drop(reading);
         for at in left_out {
