@@ -152,8 +152,23 @@ impl PostgresStore {
                 "all {POOLED_CONNECTIONS} connections to Postgres that are not for fetches were in use for {} s: it answers, but too slowly",
                 ACQUIRE_TIMEOUT.as_secs()
             )),
-            Ok(Err(error)) => unavailable(error),
-            Err(_) => unavailable(sqlx::Error::PoolTimedOut),
+            Ok(Err(error)) => self.told_where(unavailable(error)),
+            Err(_) => self.told_where(unavailable(sqlx::Error::PoolTimedOut)),
+        }
+    }
+
+    /// The same with the server that was asked.
+    fn told_where(&self, error: StoreError) -> StoreError {
+        let options = self.pool.connect_options();
+        match (error, options.get_socket()) {
+            (StoreError::Unavailable(reason), Some(folder)) => {
+                StoreError::Unavailable(format!("Postgres in {}: {reason}", folder.display()))
+            }
+            (StoreError::Unavailable(reason), None) => {
+                let (host, port) = (options.get_host(), options.get_port());
+                StoreError::Unavailable(format!("Postgres on {host}:{port}: {reason}"))
+            }
+            (other, _) => other,
         }
     }
 

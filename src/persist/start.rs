@@ -221,7 +221,8 @@ pub(super) fn wrong_data_set(path: &Path, own: DataSetId, found: Option<DataSetI
 fn refusal_text(refusal: &Claimed, parts: &StartParts) -> String {
     match refusal {
         Claimed::Held { holder, lease_left } => format!(
-            "the truth is owned by another server ({holder}), whose lease holds for {} more seconds; stop that one first",
+            "the truth is owned by another server ({holder}), whose lease holds for {} more seconds; stop that one first, or, if it is gone for good, start with \
+             --take-over once the lease has run out",
             lease_left.as_secs() + 1
         ),
         Claimed::Expired { holder } => format!(

@@ -109,7 +109,7 @@ impl Query {
             return outcome;
         }
         parts.stats.fetch_failures.add(1);
-        let late = Err("it has not answered in time".into());
+        let late = Err("the truth has not answered in time".into());
         let Ok(_late) = queries.late.try_acquire() else { return late };
         answers.drain(..).for_each(|waiting| waiting.tell(std::slice::from_ref(&late)));
         *place = None;
@@ -200,7 +200,7 @@ impl FetchParts {
         if fetched.epoch < epoch || fetched.applied < applied {
             self.pending.look_back();
             return Err(StoreError::Unavailable(format!(
-                "it has lost batches that it had committed (it is at {} of epoch {}, and was at {applied} of {epoch}), which are applied again",
+                "the truth has lost batches that it had committed (it is at {} of epoch {}, and was at {applied} of {epoch}), which are applied again",
                 fetched.applied, fetched.epoch
             )));
         }

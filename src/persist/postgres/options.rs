@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::persist::store::StoreError;
@@ -69,7 +70,8 @@ impl PostgresOptions {
     /// start that PgBouncer does not know.
     pub(super) fn connection(&self) -> PgConnectOptions {
         let connection = self.connection.clone().statement_cache_capacity(0).extra_float_digits(None);
-        connection.application_name("quotad")
+        // What a slow statement means for quotad is told by it, in its own words.
+        connection.application_name("quotad").disable_statement_logging()
     }
 
     /// What every transaction begins with, in one round trip. A commit that does not wait for the disk would be acknowledged and

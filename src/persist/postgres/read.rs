@@ -77,6 +77,9 @@ fn scanned((database, key, long, lives, state, expires_at_ms, _): ScanColumns) -
     }
 }
 
+/// Long key, state.
+type LeftOutColumns = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 fn bytes_of(row: &ScanColumns) -> u64 {
     unsigned(row.6.into())
 }
@@ -89,7 +92,7 @@ async fn read_left_out(connection: &mut PgConnection, rows: &mut [ScanColumns]) 
     }
     let databases: Vec<_> = large.iter().map(|row| row.0).collect();
     let keys: Vec<_> = large.iter().map(|row| row.1.as_slice()).collect();
-    let found: Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> =
+    let found: Vec<LeftOutColumns> =
         sqlx::query_as(LEFT_OUT).bind(databases).bind(keys).persistent(false).fetch_all(connection).await?;
     for (row, (long, state)) in large.iter_mut().zip(found) {
         (row.2, row.4) = (long, state);
