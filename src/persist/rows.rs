@@ -184,9 +184,30 @@ pub(super) fn closed_rows_of(batch: &Batch) -> Vec<ClosedRow<'_>> {
 }
 
 impl ClosedRow<'_> {
+    /// The period as one that was refused: its subject has not all of its changes in the truth.
+    pub(super) fn rejected(&self, reason: &str) -> RejectedRecord {
+        let reason =
+            format!("the closed period {} from {} us on: {reason}", self.limit_name, self.start_micros);
+        RejectedRecord { database: self.closed.database, key: self.closed.subject.clone(), reason }
+    }
+
     fn place(&self) -> (u8, &[u8], &str, i64) {
         (self.closed.database, &self.closed.subject, &self.limit_name, self.start_micros)
     }
+}
+
+/// What was refused of entries and of closed periods, each key once.
+pub(super) fn all_rejected(
+    mut rows: Vec<RejectedRecord>,
+    closed: Vec<RejectedRecord>,
+) -> Vec<RejectedRecord> {
+    if !closed.is_empty() {
+        rows.extend(closed);
+        // The sort is stable, and of equal ones the first stays.
+        rows.sort_by(|one, other| (one.database, &one.key).cmp(&(other.database, &other.key)));
+        rows.dedup_by(|next, one| (next.database, &next.key) == (one.database, &one.key));
+    }
+    rows
 }
 
 /// The value of a row that lives; an error: why it cannot be read.

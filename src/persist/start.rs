@@ -343,7 +343,8 @@ async fn apply_outbox(parts: &StartParts, name: Name) -> Result<(), StartRefused
             file = %torn.file.display(),
             offset = torn.offset,
             bytes = torn.bytes,
-            "the end of the outbox was torn by a crash and is cut: that batch was never acknowledged"
+            "the end of the outbox is torn and is cut: after a crash it is a batch that was never acknowledged; if somebody has changed the file, \
+             what stood there is lost"
         );
     }
     // Asked again: the epochs taken since may have closed what the row said.

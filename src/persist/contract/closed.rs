@@ -27,6 +27,27 @@ async fn told(store: &dyn Store, until: ClosedUntil, rows: u32) -> Vec<ClosedPer
     }
 }
 
+/// On a store that refuses closed periods of the subject `bad`.
+pub(in crate::persist) async fn refused_closed_periods_block_nobody(store: &dyn Store) {
+    const HOURLY: &str = "BUDGET 9 PER HOUR UNIT tokens";
+    let epoch = claimed(store).await;
+    let closed_periods = [("a", 3), ("bad", 3), ("bad", 4), ("c", 3)]
+        .map(|(subject, hours)| closed(subject, HOURLY, hours, 5))
+        .to_vec();
+    let first = Batch { closed_periods, ..batch(epoch, 1, vec![put("a", 1), put("bad", 1)]) };
+    for _ in 0..2 {
+        let rejected = match store.apply(OWNER, &first).await {
+            Ok(Applied::Whole { rejected } | Applied::Before { rejected }) => rejected,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(rejected.iter().map(|record| &*record.key).collect::<Vec<_>>(), [b"bad"]);
+        assert!(rejected[0].reason.contains("the closed period tokens:budget:hour"), "{rejected:?}");
+    }
+    let found = told(store, ClosedUntil { seq: 1, at: NOON }, 9).await;
+    assert_eq!(found.iter().map(|period| &*period.subject).collect::<Vec<_>>(), [b"a", b"c"]);
+    assert_eq!(integers(store, &["a", "bad"]).await, [Some(1), Some(1)]);
+}
+
 pub(in crate::persist) async fn closed_periods_are_told_as_of_a_batch(harness: &impl Harness) {
     let store = harness.store();
     let epoch = claimed(store).await;

@@ -10,7 +10,7 @@ use super::owner::read_owner;
 use super::put::put_rows;
 use crate::persist::batch::Batch;
 use crate::persist::chain::{check, continued_by, refusal_of_found};
-use crate::persist::rows::{rejected_of, signed, subject_of};
+use crate::persist::rows::{all_rejected, rejected_of, signed, subject_of};
 use crate::persist::store::{Applied, OwnerId, RejectedRecord, StoreError};
 use crate::persist::told_epochs::batches_of;
 
@@ -48,11 +48,14 @@ const FIND_BY_KEY: &str =
     "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
     SET LOCAL jit = off";
 
+/// What is refused is refused by the statement that brings it, where the row is found; at the commit it would be the batch.
+const REFUSE_AT_ONCE: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+
 /// Continues the chain on the owner row, in one round trip with what the batch sets for itself.
 fn begin_of(batch: &Batch, owner: OwnerId) -> String {
     let continued = continued_by(batch);
     format!(
-        "{FIND_BY_KEY}; UPDATE owner SET applied = {} WHERE epoch = {} AND owner = '{owner}' AND applied BETWEEN {} AND {}",
+        "{FIND_BY_KEY}; {REFUSE_AT_ONCE}; UPDATE owner SET applied = {} WHERE epoch = {} AND owner = '{owner}' AND applied BETWEEN {} AND {}",
         signed(batch.seq),
         signed(batch.epoch),
         signed(*continued.start()),
@@ -79,9 +82,9 @@ impl PostgresStore {
             transaction.rollback().await.map_err(unavailable)?;
             return Ok(refusal);
         }
-        put_closed_periods(&mut transaction, batch).await?;
+        let closed = put_closed_periods(&mut transaction, batch).await?;
         put_flushes(&mut transaction, batch).await?;
-        let rejected = put_rows(&mut transaction, batch).await?;
+        let rejected = all_rejected(put_rows(&mut transaction, batch).await?, closed);
         put_rejected(&mut transaction, batch, &rejected).await?;
         transaction.commit().await.map_err(unclear)?;
         self.held.note_found((batch.epoch, batch.seq));

@@ -1,14 +1,14 @@
 //! Closed periods in Postgres: as batches bring them, and page by page as snapshots take them.
 
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 
 use super::PostgresStore;
-use super::error::unavailable;
+use super::error::{refusal_of_rows, unavailable};
 use super::key::{indexed, is_indexed};
 use crate::persist::batch::Batch;
 use crate::persist::closed::{ClosedPage, ClosedPlace, ClosedUntil, FoundClosed, closed_page_of};
-use crate::persist::rows::{closed_rows_of, signed, subject_of};
-use crate::persist::store::StoreError;
+use crate::persist::rows::{ClosedRow, closed_rows_of, signed, subject_of};
+use crate::persist::store::{RejectedRecord, StoreError};
 use crate::persist::usage::readable_micros;
 
 /// Closed periods in one statement.
@@ -85,30 +85,50 @@ impl PostgresStore {
     }
 }
 
+/// Puts the closed periods of a batch; answers those that were refused, which are found by halving.
 pub(super) async fn put_closed_periods(
     connection: &mut PgConnection,
     batch: &Batch,
-) -> Result<(), StoreError> {
+) -> Result<Vec<RejectedRecord>, StoreError> {
     let rows = closed_rows_of(batch);
-    for rows in rows.chunks(CHUNK_ROWS) {
-        let keys: Vec<_> = rows.iter().map(|row| indexed(&row.closed.subject)).collect();
-        sqlx::query(CLOSE)
-            .bind(rows.iter().map(|row| i32::from(row.closed.database)).collect::<Vec<i32>>())
-            .bind(keys.iter().map(|key| &**key).collect::<Vec<&[u8]>>())
-            .bind(rows.iter().map(|row| subject_of(&row.closed.subject)).collect::<Vec<Option<&str>>>())
-            .bind(rows.iter().map(|row| row.limit_name.as_str()).collect::<Vec<&str>>())
-            .bind(rows.iter().map(|row| row.closed.limit.unit.as_str()).collect::<Vec<&str>>())
-            .bind(rows.iter().map(|row| row.start_micros).collect::<Vec<i64>>())
-            .bind(rows.iter().map(|row| row.end_micros).collect::<Vec<i64>>())
-            .bind(rows.iter().map(|row| row.month.as_deref()).collect::<Vec<Option<&str>>>())
-            .bind(rows.iter().map(|row| row.used).collect::<Vec<i64>>())
-            .bind(rows.iter().map(|row| row.maximum).collect::<Vec<i64>>())
-            .bind(signed(batch.epoch))
-            .bind(signed(batch.seq))
-            .persistent(false)
-            .execute(&mut *connection)
-            .await
-            .map_err(unavailable)?;
+    let mut rejected = Vec::new();
+    let mut chunks: Vec<&[ClosedRow<'_>]> = rows.chunks(CHUNK_ROWS).collect();
+    while let Some(chunk) = chunks.pop() {
+        let mut savepoint = connection.begin().await.map_err(unavailable)?;
+        let Err(error) = put_chunk(&mut savepoint, batch, chunk).await else {
+            savepoint.commit().await.map_err(unavailable)?;
+            continue;
+        };
+        let Some(reason) = refusal_of_rows(&error) else { return Err(unavailable(error)) };
+        savepoint.rollback().await.map_err(unavailable)?;
+        if let [row] = chunk {
+            rejected.push(row.rejected(&reason));
+        } else {
+            let (first, second) = chunk.split_at(chunk.len() / 2);
+            chunks.extend([second, first]);
+        }
     }
-    Ok(())
+    Ok(rejected)
+}
+
+async fn put_chunk(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    rows: &[ClosedRow<'_>],
+) -> Result<(), sqlx::Error> {
+    let keys: Vec<_> = rows.iter().map(|row| indexed(&row.closed.subject)).collect();
+    let put = sqlx::query(CLOSE)
+        .bind(rows.iter().map(|row| i32::from(row.closed.database)).collect::<Vec<i32>>())
+        .bind(keys.iter().map(|key| &**key).collect::<Vec<&[u8]>>())
+        .bind(rows.iter().map(|row| subject_of(&row.closed.subject)).collect::<Vec<Option<&str>>>())
+        .bind(rows.iter().map(|row| row.limit_name.as_str()).collect::<Vec<&str>>())
+        .bind(rows.iter().map(|row| row.closed.limit.unit.as_str()).collect::<Vec<&str>>())
+        .bind(rows.iter().map(|row| row.start_micros).collect::<Vec<i64>>())
+        .bind(rows.iter().map(|row| row.end_micros).collect::<Vec<i64>>())
+        .bind(rows.iter().map(|row| row.month.as_deref()).collect::<Vec<Option<&str>>>())
+        .bind(rows.iter().map(|row| row.used).collect::<Vec<i64>>())
+        .bind(rows.iter().map(|row| row.maximum).collect::<Vec<i64>>())
+        .bind(signed(batch.epoch))
+        .bind(signed(batch.seq));
+    put.persistent(false).execute(connection).await.map(|_| ())
 }

@@ -205,6 +205,32 @@ async fn a_lock_on_the_row_and_an_end_of_the_session_are_unavailable() {
 
 /// Fetches keep their connections, which may end meanwhile.
 #[tokio::test]
+async fn closed_periods_that_are_refused_block_nobody() {
+    let fixture = Fixture::migrated().await;
+    let constraint = "ALTER TABLE closed_periods ADD CONSTRAINT mine CHECK (subject <> 'bad')";
+    fixture.run(constraint.to_owned()).await;
+    contract::refused_closed_periods_block_nobody(&fixture.store).await;
+}
+
+/// It would refuse the commit, and with it every row of the batch, as often as that is tried.
+#[tokio::test]
+async fn a_deferred_constraint_refuses_its_row_alone() {
+    let fixture = Fixture::migrated().await;
+    let trigger = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN IF new.subject = 'bad' THEN RAISE EXCEPTION 'it is bad' USING ERRCODE = '23514'; END IF; RETURN new; END $$;
+        CREATE CONSTRAINT TRIGGER mine AFTER INSERT OR UPDATE ON entries DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION refuse()";
+    fixture.run(trigger.to_owned()).await;
+    let epoch = claimed(&fixture.store).await;
+    let first = batch(epoch, 1, vec![put("a", 1), put("bad", 1), put("c", 1)]);
+    let Ok(Applied::Whole { rejected }) = fixture.store.apply(OWNER, &first).await else {
+        panic!("one bad row blocks the batch")
+    };
+    assert_eq!(rejected.iter().map(|record| &*record.key).collect::<Vec<_>>(), [b"bad"]);
+    assert_eq!(fixture.store.owner().await.unwrap().applied, 1);
+}
+
+#[tokio::test]
 async fn a_fetch_goes_on_where_its_connection_has_ended() {
     let fixture = Fixture::migrated().await;
     let epoch = claimed(&fixture.store).await;

@@ -11,7 +11,7 @@ use super::error::{refusal_of_row, unavailable, unclear};
 use super::owner::read_owner;
 use crate::persist::batch::Batch;
 use crate::persist::chain::{check, continued_by, overtaken, refusal_of_found};
-use crate::persist::rows::{Row, Rows, rejected_of, signed, subject_of};
+use crate::persist::rows::{Row, Rows, all_rejected, rejected_of, signed, subject_of};
 use crate::persist::store::{Applied, OwnerId, RejectedRecord, StoreError};
 use crate::persist::told_epochs::batches_of;
 
@@ -90,7 +90,7 @@ impl SqliteStore {
             transaction.rollback().await.map_err(unavailable)?;
             return Ok(refusal);
         }
-        put_closed_periods(&mut transaction, batch).await?;
+        let closed = put_closed_periods(&mut transaction, batch).await?;
         for &database in &batch.flushed_databases {
             let flush = sqlx::query(FLUSH).bind(database).bind(signed(batch.epoch)).bind(signed(batch.seq));
             flush.execute(&mut *transaction).await.map_err(unavailable)?;
@@ -103,6 +103,7 @@ impl SqliteStore {
             chunk = next;
         }
         rejected.append(&mut rows.rejected);
+        let rejected = all_rejected(rejected, closed);
         put_rejected(&mut transaction, batch, &rejected).await?;
         transaction.commit().await.map_err(unclear)?;
         Ok(Applied::Whole { rejected })

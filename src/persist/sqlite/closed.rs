@@ -3,11 +3,11 @@
 use sqlx::{Sqlite, Transaction};
 
 use super::SqliteStore;
-use super::error::unavailable;
+use super::error::{refusal_of_row, unavailable};
 use crate::persist::batch::Batch;
 use crate::persist::closed::{ClosedPage, ClosedPlace, ClosedUntil, FoundClosed, closed_page_of};
 use crate::persist::rows::{closed_rows_of, signed, subject_of};
-use crate::persist::store::StoreError;
+use crate::persist::store::{RejectedRecord, StoreError};
 use crate::persist::usage::readable_micros;
 
 const CLOSE: &str = "INSERT INTO closed_periods (database, key, subject, limit_name, unit, period_start_us,
@@ -59,12 +59,14 @@ impl SqliteStore {
     }
 }
 
+/// Puts the closed periods of a batch; answers those that were refused.
 pub(super) async fn put_closed_periods(
     transaction: &mut Transaction<'_, Sqlite>,
     batch: &Batch,
-) -> Result<(), StoreError> {
+) -> Result<Vec<RejectedRecord>, StoreError> {
+    let mut rejected = Vec::new();
     for row in closed_rows_of(batch) {
-        sqlx::query(CLOSE)
+        let put = sqlx::query(CLOSE)
             .bind(row.closed.database)
             .bind(&*row.closed.subject)
             .bind(subject_of(&row.closed.subject))
@@ -76,10 +78,12 @@ pub(super) async fn put_closed_periods(
             .bind(row.used)
             .bind(row.maximum)
             .bind(signed(batch.epoch))
-            .bind(signed(batch.seq))
-            .execute(&mut **transaction)
-            .await
-            .map_err(unavailable)?;
+            .bind(signed(batch.seq));
+        if let Err(error) = put.execute(&mut **transaction).await {
+            // A statement that is refused has undone itself.
+            let Some(reason) = refusal_of_row(&error) else { return Err(unavailable(error)) };
+            rejected.push(row.rejected(&reason));
+        }
     }
-    Ok(())
+    Ok(rejected)
 }

@@ -104,6 +104,18 @@ async fn what_sqlite_has_rolled_back_by_itself_leaves_a_store_that_reads() {
 }
 
 #[tokio::test]
+async fn closed_periods_that_are_refused_block_nobody() {
+    let fixture = Fixture::migrated().await;
+    fixture
+        .run(
+            "CREATE TRIGGER mine BEFORE INSERT ON closed_periods WHEN new.subject = 'bad'
+            BEGIN SELECT RAISE(ABORT, 'it is bad'); END",
+        )
+        .await;
+    contract::refused_closed_periods_block_nobody(&fixture.store).await;
+}
+
+#[tokio::test]
 async fn the_file_is_its_owners_and_keeps_what_was_applied() {
     let fixture = Fixture::migrated().await;
     let path = fixture.directory.path().join("truth.sqlite");
