@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::batch::Batch;
-use super::outbox::{Batches, OutboxError};
+use super::outbox::{OutboxError, Stored};
 
 /// Bytes of batches held in memory, about; more wait in the outbox alone. As much as a truth takes in a second.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
@@ -31,13 +31,19 @@ pub(super) const MOST_MERGED_ROWS: usize = 1_000_000;
 pub(super) const MOST_MERGED_BYTES: usize = 4 * MOST_BYTES;
 
 /// The next batches of an outbox, merged up to the limits of a transaction; `None`: there are none.
-pub(super) fn next_merged(batches: Batches) -> Result<Option<Batch>, OutboxError> {
+pub(super) fn next_merged(
+    batches: impl Iterator<Item = Result<Stored, OutboxError>>,
+) -> Result<Option<Batch>, OutboxError> {
     let (mut rows, mut bytes) = (0, 0);
-    let mut taken = Vec::new();
+    let mut taken: Vec<Batch> = Vec::new();
     for batch in batches {
         let batch = batch?.batch;
         rows += batch.records.len();
         bytes += batch.weight();
+        // A compaction that ends meanwhile puts a batch in the place of several, of which some were read: it has all of those.
+        while taken.last().is_some_and(|last| last.seq >= batch.first_seq) {
+            taken.pop();
+        }
         taken.push(batch);
         if rows >= MOST_MERGED_ROWS || bytes >= MOST_MERGED_BYTES {
             break;

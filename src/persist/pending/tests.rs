@@ -184,3 +184,20 @@ async fn each_batch_is_taken_once_in_its_order() {
     pushing.await.unwrap();
     merging.abort();
 }
+
+/// While an outbox is read, a compaction may end: the next batch then covers some that were read a moment ago.
+#[test]
+fn what_was_compacted_while_it_was_read_is_merged_once() {
+    let stored = |batch: Batch| Ok(Stored { first_seq: batch.first_seq, batch });
+    let one = |seq| batch(1, seq, vec![put("a", i64::try_from(seq).unwrap())]);
+    let compacted = || Batch::merge_all((2..=5).map(one)).unwrap();
+    let whole = next_merged((1..=5).map(|seq| stored(one(seq)))).unwrap().unwrap();
+    for read in 1..=4 {
+        let batches = (1..=read).map(one).chain([compacted()]).map(stored);
+        assert_eq!(next_merged(batches).unwrap().unwrap(), whole, "behind {read}");
+    }
+    assert_eq!(
+        next_merged([2, 3].map(one).into_iter().chain([compacted()]).map(stored)).unwrap().unwrap().first_seq,
+        2
+    );
+}
