@@ -186,8 +186,11 @@ pub(super) fn closed_rows_of(batch: &Batch) -> Vec<ClosedRow<'_>> {
 impl ClosedRow<'_> {
     /// The period as one that was refused: its subject has not all of its changes in the truth.
     pub(super) fn rejected(&self, reason: &str) -> RejectedRecord {
-        let reason =
-            format!("the closed period {} from {} us on: {reason}", self.limit_name, self.start_micros);
+        // Nothing in memory has its figures any more, so they stand here.
+        let Self { limit_name, start_micros, end_micros, used, maximum, .. } = self;
+        let reason = format!(
+            "the closed period {limit_name} from {start_micros} to {end_micros} us with {used} of {maximum} used: {reason}"
+        );
         RejectedRecord { database: self.closed.database, key: self.closed.subject.clone(), reason }
     }
 

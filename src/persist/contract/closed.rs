@@ -41,7 +41,7 @@ pub(in crate::persist) async fn refused_closed_periods_block_nobody(store: &dyn 
             other => panic!("{other:?}"),
         };
         assert_eq!(rejected.iter().map(|record| &*record.key).collect::<Vec<_>>(), [b"bad"]);
-        assert!(rejected[0].reason.contains("the closed period tokens:budget:hour"), "{rejected:?}");
+        assert!(rejected[0].reason.contains("with 5 of 9 used"), "{rejected:?}");
     }
     let found = told(store, ClosedUntil { seq: 1, at: NOON }, 9).await;
     assert_eq!(found.iter().map(|period| &*period.subject).collect::<Vec<_>>(), [b"a", b"c"]);
