@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use tokio::time::timeout;
 
-use super::{FetchError, FetchParts, KEYS_AT_HAND, Queries};
+use super::{FetchError, FetchParts, Queries};
 use crate::clock::Timestamp;
 use crate::engine::{Engine, Fetch, MissingKey};
 use crate::persist::store::{FetchedValue, StoreError};
@@ -110,10 +110,6 @@ impl Query {
         }
         parts.stats.fetch_failures.add(1);
         let late = Err("the truth has not answered in time".into());
-        // Whoever asks for one of its keys waits for it, so few are to be in it.
-        if wanted.len() > KEYS_AT_HAND {
-            return late;
-        }
         let Ok(_late) = queries.late.try_acquire() else { return late };
         answers.drain(..).for_each(|waiting| waiting.tell(std::slice::from_ref(&late)));
         *place = None;
