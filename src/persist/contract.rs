@@ -2,6 +2,7 @@
 
 mod chain;
 mod closed;
+mod fetch;
 mod owner;
 mod refused;
 mod restore;
@@ -10,6 +11,7 @@ mod scan;
 use std::time::Duration;
 
 use super::batch::{Batch, ClosedPeriod};
+use super::fetched::fetch_all;
 use super::record::{Record, StoredValue};
 use super::store::{Applied, Claim, Claimed, DamagedRow, Epoch, Id, OwnerId, Page, RejectedRecord, Store};
 use crate::clock::Timestamp;
@@ -58,7 +60,7 @@ macro_rules! suite {
             a_key_of_another_type_stays_one_row, keys_end_when_they_expire, a_refused_row_blocks_nobody,
             keys_of_any_bytes_come_back, a_scan_meets_every_key_once, a_page_has_few_bytes, dead_rows_are_pruned, rows_are_told_by_their_batches, closed_periods_are_told_as_of_a_batch,
             what_was_pruned_is_noted, a_restore_fills_an_empty_truth, a_restore_spares_what_is_there,
-            a_damaged_row_is_told_beside_the_others,
+            a_damaged_row_is_told_beside_the_others, a_large_value_is_left_out_of_a_fetch,
             a_newer_row_stops_the_batch, an_unsorted_batch_is_refused, large_batches_are_applied,
         );
     };
@@ -73,6 +75,7 @@ macro_rules! suite {
 }
 pub(super) use chain::*;
 pub(super) use closed::*;
+pub(super) use fetch::*;
 pub(super) use owner::*;
 pub(super) use refused::*;
 pub(super) use restore::*;
@@ -141,7 +144,7 @@ pub(super) async fn fetched(
     keys: &[MissingKey],
     now: Timestamp,
 ) -> Vec<Option<StoredValue>> {
-    let values = store.fetch(keys, now).await.unwrap().values;
+    let values = fetch_all(store, keys, now).await.unwrap().values;
     values.into_iter().collect::<Result<_, _>>().expect("every row can be read")
 }
 

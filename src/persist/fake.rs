@@ -1,5 +1,6 @@
 //! A truth in memory whose faults are scripted, for tests of what is built on a store.
 
+mod fetch;
 mod page;
 mod restore;
 
@@ -16,12 +17,12 @@ use super::batch::{Batch, ClosedPeriod};
 use super::chain::{check, overtaken, refusal};
 use super::claim::{judge, kept_holder};
 use super::closed::{ClosedPage, ClosedPlace, ClosedUntil};
+use super::fetched::{Fetched, FetchedValue, MAX_FETCHED_BYTES};
 use super::record::Record;
 use super::rows::ScannedRow;
 use super::store::{
-    Answer, Applied, Claim, Claimed, DataSetId, Epoch, EpochRow, Fetched, FetchedValue, Id, Lease,
-    MAX_TOLD_EPOCHS, OwnerId, OwnerRow, Page, Pruned, RejectedRecord, Restore, Restoring, Store, StoreError,
-    Tenure, Written,
+    Answer, Applied, Claim, Claimed, DataSetId, Epoch, EpochRow, Id, Lease, MAX_TOLD_EPOCHS, OwnerId,
+    OwnerRow, Page, Pruned, RejectedRecord, Restore, Restoring, Store, StoreError, Tenure, Written,
 };
 use super::told_epochs::{RefusedBatches, ToldEpochs};
 use crate::clock::Timestamp;
@@ -57,8 +58,8 @@ struct Inner {
     before: VecDeque<Data>,
     faults: VecDeque<Fault>,
     refused_keys: Vec<Box<[u8]>>,
-    /// Whom fetches wait for.
-    fetches: Option<Arc<Semaphore>>,
+    /// Whom fetches of large values wait for.
+    large_fetches: Option<Arc<Semaphore>>,
     /// Gone behind the next fetch.
     fleeting_keys: Vec<Box<[u8]>>,
 }
@@ -130,9 +131,9 @@ impl FakeStore {
         self.inner.lock().fleeting_keys.push(key.into());
     }
 
-    /// From now on each fetch takes one of these permits.
-    pub fn hold_fetches(&self, permits: Arc<Semaphore>) {
-        self.inner.lock().fetches = Some(permits);
+    /// From now on each fetch of large values takes one of these permits.
+    pub fn hold_large_fetches(&self, permits: Arc<Semaphore>) {
+        self.inner.lock().large_fetches = Some(permits);
     }
 
     /// Takes the last `count` commits back, as a replica without them does that is promoted. No more than 64 are kept.
@@ -376,24 +377,22 @@ impl Store for FakeStore {
 
     fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Fetched> {
         Box::pin(async move {
-            let permits = self.inner.lock().fetches.clone();
-            if let Some(permits) = permits {
-                permits.acquire().await.expect("it stays open").forget();
-            }
-            let fetch = |data: &Data, key: &MissingKey| {
-                let row = data.rows.get(&(key.database, key.key.clone()));
-                row.filter(|row| data.lives(key.database, row, now)).map_or(Ok(None), |row| row.value.clone())
-            };
-            let fetched = self.read(|data| Fetched {
-                epoch: data.epoch(),
-                applied: data.applied,
-                values: keys.iter().map(|key| fetch(data, key)).collect(),
-            });
+            let fetched = self.read(|data| data.fetch(keys, now, MAX_FETCHED_BYTES));
             let inner = &mut *self.inner.lock();
             for key in inner.fleeting_keys.drain(..) {
                 inner.data.rows.remove(&(0, key));
             }
             Ok(fetched)
+        })
+    }
+
+    fn fetch_large<'a>(&'a self, keys: &'a [MissingKey], _bytes: u64, now: Timestamp) -> Answer<'a, Fetched> {
+        Box::pin(async move {
+            let permits = self.inner.lock().large_fetches.clone();
+            if let Some(permits) = permits {
+                permits.acquire().await.expect("it stays open").forget();
+            }
+            Ok(self.read(|data| data.fetch(keys, now, usize::MAX)))
         })
     }
 

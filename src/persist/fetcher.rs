@@ -5,8 +5,9 @@
 //! they were committed (a replica was promoted) is refused: memory may have let go of what they changed. A key whose row cannot be read
 //! stays unknown, and only who needs it is told; it is asked for each time, since somebody may have repaired the row.
 //!
-//! A query that is late goes on, so that whoever comes back finds what it has brought: a value of hundreds of MiB takes longer than a client
-//! waits.
+//! A large value is read by itself, behind the query that came upon it, for as long as its bytes take: whoever comes back finds what that has
+//! brought, and nobody else waits for it. So a query that is late means that the truth does not answer, and is given up: its keys may be
+//! asked for again at once.
 //!
 //! A few keys are fetched by the thread that asks, if it may at once: a request that goes to another thread and comes back costs two
 //! threads their sleep. All else gathers for the fetcher's task, many requests for a query.
@@ -40,9 +41,8 @@ const REQUESTS_AT_ONCE: usize = 256;
 /// Queries on their way at a time: the truth's connections are also needed for flushing and scanning.
 const QUERIES_AT_ONCE: usize = 4;
 
-/// Queries that may go on behind the time that clients wait: what a large value takes, they would ask for in vain for ever. Beside a server
-/// that has gone away as many connections are held as long.
-const LATE_QUERIES: usize = 2;
+/// Large values that are read at a time, by as many connections: they may take minutes.
+const LARGE_AT_ONCE: usize = 2;
 
 /// Why keys were not fetched; the text is for the client, with the error's code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,8 +75,8 @@ struct Queries {
     underway: Mutex<HashMap<MissingKey, watch::Receiver<Done>>>,
     /// Those that may be on their way besides.
     places: Arc<Semaphore>,
-    /// Of those that are late, which may go on.
-    late: Semaphore,
+    /// The large values that may be read besides.
+    large: Semaphore,
 }
 
 /// What a fetcher works with.
@@ -160,7 +160,7 @@ impl Fetcher {
             parts,
             underway: Mutex::default(),
             places,
-            late: Semaphore::new(LATE_QUERIES),
+            large: Semaphore::new(LARGE_AT_ONCE),
         });
         // A door's requests have one fetcher.
         let _ = door.set(Arc::clone(&queries));
@@ -180,7 +180,7 @@ impl Fetcher {
             let mut query = Query::new(Arc::clone(&self.queries), place);
             // Whoever waits for the new query alone, as nearly all do, is answered by its task: each further one costs a thread its sleep.
             for Request { mut keys, needed, answer } in taken.drain(..) {
-                let queries = query.take_up(&keys);
+                let queries = query.take_up(&keys, needed);
                 keys.truncate(needed);
                 let waiting = Waiting { needed: keys, answer };
                 if queries.iter().all(|done| query.tells(done)) {

@@ -22,6 +22,7 @@ mod disk;
 mod ephemeral;
 #[doc(hidden)]
 pub mod fake;
+pub mod fetched;
 mod fetcher;
 mod filter;
 mod flush_stats;

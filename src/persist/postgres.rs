@@ -25,10 +25,11 @@ use tokio::runtime::Handle;
 
 use super::batch::Batch;
 use super::closed::{ClosedPage, ClosedPlace, ClosedUntil};
+use super::fetched::Fetched;
 use super::migrations::{Migration, due};
 use super::store::{
-    Answer, Applied, Claim, Claimed, DataSetId, Fetched, OwnerId, OwnerRow, Page, Pruned, Restore, Restoring,
-    Store, StoreError, Tenure, Written,
+    Answer, Applied, Claim, Claimed, DataSetId, OwnerId, OwnerRow, Page, Pruned, Restore, Restoring, Store,
+    StoreError, Tenure, Written,
 };
 use super::told_epochs::ToldEpochs;
 use crate::clock::Timestamp;
@@ -243,6 +244,12 @@ async fn is_usable(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     }
 }
 
+/// How long a call may take that carries so much.
+fn call_timeout(rows: usize, bytes: usize) -> Duration {
+    let seconds = u64::try_from(rows / ROWS_PER_SECOND + bytes / BYTES_PER_SECOND).unwrap_or(u64::MAX);
+    CALL_TIMEOUT.saturating_add(Duration::from_secs(seconds))
+}
+
 /// Gives a call up that takes longer than `limit`. What it changes may be changed or not.
 fn within<'a, T: 'a>(
     limit: Duration,
@@ -282,13 +289,16 @@ impl Store for PostgresStore {
 
     fn apply<'a>(&'a self, owner: OwnerId, batch: &'a Batch) -> Answer<'a, Applied> {
         let rows = batch.records.len() + batch.closed_periods.len();
-        let seconds = rows / ROWS_PER_SECOND + batch.weight() / BYTES_PER_SECOND;
-        let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
-        within(CALL_TIMEOUT.saturating_add(Duration::from_secs(seconds)), self.apply_batch(owner, batch))
+        within(call_timeout(rows, batch.weight()), self.apply_batch(owner, batch))
     }
 
     fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Fetched> {
         within(CALL_TIMEOUT, self.fetch_keys(keys, now))
+    }
+
+    fn fetch_large<'a>(&'a self, keys: &'a [MissingKey], bytes: u64, now: Timestamp) -> Answer<'a, Fetched> {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        within(call_timeout(keys.len(), bytes), self.fetch_large_keys(keys, now))
     }
 
     fn scan<'a>(&'a self, after: Option<&'a MissingKey>, rows: u32, now: Timestamp) -> Answer<'a, Page> {

@@ -2,8 +2,9 @@
 
 use super::batch::{Batch, ClosedPeriod, PackedRecord, RecordsIter};
 use super::content::{decode, limit_of, quota_of};
+use super::fetched::FetchedValue;
 use super::record::{Record, StoredValue};
-use super::store::{DamagedRow, FetchedValue, MAX_PAGE_BYTES, Page, RejectedRecord, StoreError};
+use super::store::{DamagedRow, MAX_PAGE_BYTES, Page, RejectedRecord, StoreError};
 use super::usage::{month_name, readable_amount, readable_micros, to_json, usage_of};
 use crate::clock::Timestamp;
 use crate::engine::value::{Content, Kind};

@@ -22,10 +22,11 @@ use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, Trans
 
 use super::batch::Batch;
 use super::closed::{ClosedPage, ClosedPlace, ClosedUntil};
+use super::fetched::{Fetched, MAX_FETCHED_BYTES};
 use super::migrations::{Migration, due};
 use super::store::{
-    Answer, Applied, Claim, Claimed, DataSetId, Fetched, Id, OwnerId, OwnerRow, Page, Pruned, Restore,
-    Restoring, Store, StoreError, Tenure, Written,
+    Answer, Applied, Claim, Claimed, DataSetId, Id, OwnerId, OwnerRow, Page, Pruned, Restore, Restoring,
+    Store, StoreError, Tenure, Written,
 };
 use super::told_epochs::ToldEpochs;
 use crate::clock::Timestamp;
@@ -217,7 +218,11 @@ impl Store for SqliteStore {
     }
 
     fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Fetched> {
-        Box::pin(self.fetch_keys(keys, now))
+        Box::pin(self.fetch_keys(keys, now, MAX_FETCHED_BYTES))
+    }
+
+    fn fetch_large<'a>(&'a self, keys: &'a [MissingKey], _bytes: u64, now: Timestamp) -> Answer<'a, Fetched> {
+        Box::pin(self.fetch_keys(keys, now, usize::MAX))
     }
 
     fn scan<'a>(&'a self, after: Option<&'a MissingKey>, rows: u32, now: Timestamp) -> Answer<'a, Page> {

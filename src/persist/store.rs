@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use super::batch::Batch;
 use super::closed::{ClosedPage, ClosedPlace, ClosedUntil};
-use super::record::{Record, StoredValue};
+use super::fetched::Fetched;
+use super::record::Record;
 use super::told_epochs::ToldEpochs;
 use crate::clock::Timestamp;
 use crate::engine::{DATABASES, MissingKey};
@@ -66,8 +67,12 @@ pub trait Store: Send + Sync {
     /// applied.
     fn apply<'a>(&'a self, owner: OwnerId, batch: &'a Batch) -> Answer<'a, Applied>;
 
-    /// The values under the keys at `now`, and how far the truth was before they were read.
+    /// The values under the keys at `now`, and how far the truth was before they were read; without those of more than
+    /// [`MAX_FETCHED_BYTES`](super::fetched::MAX_FETCHED_BYTES).
     fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Fetched>;
+
+    /// The same of keys whose values were left out there, with all of them: about as many `bytes`, which set how long it may take.
+    fn fetch_large<'a>(&'a self, keys: &'a [MissingKey], bytes: u64, now: Timestamp) -> Answer<'a, Fetched>;
 
     /// The next page of all that lives at `now`: looks at `rows` rows behind `after`, from the beginning without it; at fewer behind
     /// [`MAX_PAGE_BYTES`].
@@ -345,20 +350,6 @@ pub struct RejectedRecord {
     /// Why.
     pub reason: String,
 }
-
-/// What was fetched, with how far the truth was: it may have lost batches since somebody knew better.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Fetched {
-    /// Its epoch, before the values were read.
-    pub epoch: u64,
-    /// The last batch that was applied by then.
-    pub applied: u64,
-    /// What is under each key, in their order.
-    pub values: Vec<FetchedValue>,
-}
-
-/// A value; `None`: there is none; an error: there is one, which cannot be read for this reason. That is never as if there were none.
-pub type FetchedValue = Result<Option<StoredValue>, String>;
 
 /// A row that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]

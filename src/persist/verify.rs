@@ -7,12 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fetched::{FetchedValue, fetch_all};
 use super::flush_stats::FlushStats;
 use super::progress::Progress;
 use super::readable;
 use super::record::StoredValue;
 use super::signals::Signals;
-use super::store::{DamagedRow, FetchedValue, Store, StoreError};
+use super::store::{DamagedRow, Store, StoreError};
 use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::engine::{Cursor, DATABASES, Engine, MissingKey};
 
@@ -161,7 +162,7 @@ impl Verifier {
             self.flush().await?;
             let keys: Vec<MissingKey> = held.iter().map(|((key, _), _)| key.clone()).collect();
             let known = self.progress.applied();
-            let fetched = self.store.fetch(&keys, self.clock.now()).await.map_err(told)?;
+            let fetched = fetch_all(&*self.store, &keys, self.clock.now()).await.map_err(told)?;
             if fetched.applied < known {
                 return Err("the truth has lost batches that it had committed".to_owned());
             }

@@ -1,24 +1,23 @@
 //! One query for many keys: who asks it tells all that wait for one of them what it came to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-use super::{FetchError, FetchParts, Queries};
+use super::{FetchError, FetchParts, LARGE_AT_ONCE, Queries};
 use crate::clock::Timestamp;
 use crate::engine::{Engine, Fetch, MissingKey};
-use crate::persist::store::{FetchedValue, StoreError};
+use crate::persist::fetched::{Fetched, FetchedValue, LeftOut};
+use crate::persist::store::StoreError;
 
 /// Keys in one query: a few milliseconds of the truth.
 const KEYS_AT_ONCE: usize = 4_096;
 
-/// How long a query that is late may go on: a value of hundreds of MiB comes in that time, and a server that has gone away holds its
-/// connection no longer.
-const LATE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of large values in one query, unless one has more.
+const LARGE_BYTES_AT_ONCE: u64 = 1024 * 1024;
 
 /// Bytes of a key that an error names.
 const MOST_KEY_BYTES: usize = 128;
@@ -29,8 +28,28 @@ type Unreadable = HashMap<MissingKey, String>;
 /// What a query came to; an error: the truth has not answered.
 type Outcome = Result<Arc<Unreadable>, Arc<str>>;
 
-/// The same; `None`: it is on its way.
-pub(super) type Done = Option<Outcome>;
+/// How far a query is.
+#[derive(Clone, Debug)]
+pub(super) enum Done {
+    /// It is on its way.
+    Nothing,
+    /// Of all keys but these, whose values are large.
+    AllBut(Arc<HashSet<MissingKey>>, Arc<Unreadable>),
+    /// Of all keys.
+    All(Outcome),
+}
+
+impl Done {
+    /// What it came to for these keys; `None`: one of them is on its way.
+    fn outcome(&self, needed: &[MissingKey]) -> Option<Outcome> {
+        match self {
+            Self::Nothing => None,
+            Self::AllBut(large, _) if needed.iter().any(|key| large.contains(key)) => None,
+            Self::AllBut(_, unreadable) => Some(Ok(Arc::clone(unreadable))),
+            Self::All(outcome) => Some(outcome.clone()),
+        }
+    }
+}
 
 /// Who waits, and for which keys.
 pub(super) struct Waiting {
@@ -41,7 +60,7 @@ pub(super) struct Waiting {
 /// Keys that are fetched together. Whatever ends its task, they may be asked for again, and nobody waits for them any longer.
 pub(super) struct Query {
     queries: Arc<Queries>,
-    /// Until it has come to something, or is late.
+    /// Until it has come to something but for large values.
     place: Option<OwnedSemaphorePermit>,
     is_over: bool,
     wanted: Vec<MissingKey>,
@@ -53,7 +72,7 @@ pub(super) struct Query {
 impl Query {
     /// A query for no key yet.
     pub(super) fn new(queries: Arc<Queries>, place: OwnedSemaphorePermit) -> Self {
-        let done = watch::Sender::new(None);
+        let done = watch::Sender::new(Done::Nothing);
         Self { queries, place: Some(place), is_over: false, wanted: Vec::new(), done, answers: Vec::new() }
     }
 
@@ -76,17 +95,17 @@ impl Query {
         true
     }
 
-    /// Takes those of the keys that are not on their way into the query; answers the queries that all of them are in.
-    pub(super) fn take_up(&mut self, keys: &[MissingKey]) -> Vec<watch::Receiver<Done>> {
+    /// Takes those of the keys that are not on their way into the query; answers the queries that the first `needed` of them are in.
+    pub(super) fn take_up(&mut self, keys: &[MissingKey], needed: usize) -> Vec<watch::Receiver<Done>> {
         let own = self.done.subscribe();
         let mut underway = self.queries.underway.lock();
         let mut queries: Vec<watch::Receiver<Done>> = Vec::new();
-        for key in keys {
+        for (at, key) in keys.iter().enumerate() {
             let done = underway.entry(key.clone()).or_insert_with(|| {
                 self.wanted.push(key.clone());
                 own.clone()
             });
-            if !queries.iter().any(|query| query.same_channel(done)) {
+            if at < needed && !queries.iter().any(|query| query.same_channel(done)) {
                 queries.push(done.clone());
             }
         }
@@ -99,21 +118,53 @@ impl Query {
         self.end(&outcome);
     }
 
-    /// Fetches the keys. Whoever waits is told when it is late, and may come back to what it brings then.
+    /// Fetches the keys, those first whose values are small.
     async fn fetch(&mut self) -> Outcome {
-        let Self { queries, place, wanted, answers, .. } = self;
+        let queries = Arc::clone(&self.queries);
         let parts = &queries.parts;
-        let chunks = u32::try_from(wanted.len().div_ceil(KEYS_AT_ONCE)).unwrap_or(u32::MAX);
-        let mut fetching = pin!(fetch(parts, wanted));
-        if let Ok(outcome) = timeout(parts.timeout.saturating_mul(chunks), &mut fetching).await {
-            return outcome;
+        let chunks = u32::try_from(self.wanted.len().div_ceil(KEYS_AT_ONCE)).unwrap_or(u32::MAX);
+        let deadline = Instant::now() + parts.timeout.saturating_mul(chunks);
+        let Ok(found) = timeout_at(deadline, fetch(parts, &self.wanted)).await else {
+            parts.stats.fetch_failures.add(1);
+            return Err("the truth has not answered in time".into());
+        };
+        let Found { unreadable, large } = found?;
+        if large.is_empty() {
+            return Ok(Arc::new(unreadable));
         }
-        parts.stats.fetch_failures.add(1);
-        let late = Err("the truth has not answered in time".into());
-        let Ok(_late) = queries.late.try_acquire() else { return late };
-        answers.drain(..).for_each(|waiting| waiting.tell(std::slice::from_ref(&late)));
-        *place = None;
-        timeout(LATE_TIMEOUT, fetching).await.unwrap_or(late)
+        self.tell_all_but(&large, &unreadable);
+        let Ok(Ok(_turn)) = timeout_at(deadline, queries.large.acquire()).await else {
+            return Err(format!("{LARGE_AT_ONCE} other large values are being read").into());
+        };
+        let bytes: u64 = large.iter().map(|large| large.bytes).sum();
+        let mut reading = pin!(fetch_large(parts, large, unreadable));
+        let read = match timeout_at(deadline, &mut reading).await {
+            Ok(read) => read,
+            Err(_) => {
+                let late = Err(format!("it is large ({bytes} bytes), and still being read").into());
+                self.answers.drain(..).for_each(|waiting| waiting.tell(std::slice::from_ref(&late)));
+                reading.await
+            }
+        };
+        read.map(Arc::new)
+    }
+
+    /// Tells whoever waits for none of the large values what is known; others may ask for the rest again.
+    fn tell_all_but(&mut self, large: &[Large<'_>], unreadable: &Unreadable) {
+        let left: HashSet<_> =
+            large.iter().flat_map(|large| large.begun.fetch.keys.iter().cloned()).collect();
+        let mut underway = self.queries.underway.lock();
+        self.wanted.retain(|key| left.contains(key) || underway.remove(key).is_none());
+        drop(underway);
+        self.place = None;
+        let done = Done::AllBut(Arc::new(left), Arc::new(unreadable.clone()));
+        for waiting in std::mem::take(&mut self.answers) {
+            match done.outcome(&waiting.needed) {
+                Some(outcome) => waiting.tell(&[outcome]),
+                None => self.answers.push(waiting),
+            }
+        }
+        self.done.send_replace(done);
     }
 
     fn end(&mut self, outcome: &Outcome) {
@@ -125,7 +176,7 @@ impl Query {
         }
         self.is_over = true;
         self.place = None;
-        self.done.send_replace(Some(outcome.clone()));
+        self.done.send_replace(Done::All(outcome.clone()));
         self.answers.drain(..).for_each(|waiting| waiting.tell(std::slice::from_ref(outcome)));
     }
 }
@@ -150,9 +201,22 @@ impl Drop for Begun<'_> {
     }
 }
 
+/// What a query has found at first.
+#[derive(Default)]
+struct Found<'a> {
+    unreadable: Unreadable,
+    large: Vec<Large<'a>>,
+}
+
+/// Keys that are read together, since their values are large.
+struct Large<'a> {
+    begun: Begun<'a>,
+    bytes: u64,
+}
+
 /// Fetches the keys and puts what is found into memory.
-async fn fetch(parts: &FetchParts, wanted: &[MissingKey]) -> Outcome {
-    let mut unreadable = Unreadable::new();
+async fn fetch<'a>(parts: &'a FetchParts, wanted: &[MissingKey]) -> Result<Found<'a>, Arc<str>> {
+    let mut found = Found::default();
     let mut failure = None;
     for keys in wanted.chunks(KEYS_AT_ONCE) {
         let mut begun = Begun { engine: &parts.engine, fetch: parts.engine.begin_fetch(keys) };
@@ -160,43 +224,86 @@ async fn fetch(parts: &FetchParts, wanted: &[MissingKey]) -> Outcome {
         if begun.fetch.keys.is_empty() {
             continue;
         }
-        parts.stats.fetch_queries.add(1);
-        match parts.fetch(&begun.fetch.keys, now).await {
-            Ok(values) => {
-                parts.stats.fetched_keys.add(u64::try_from(values.len()).unwrap_or(u64::MAX));
-                let number = begun.fetch.number;
-                for (key, value) in std::mem::take(&mut begun.fetch.keys).into_iter().zip(values) {
-                    parts.stats.damages.note_fetched(&key, value.as_ref().err().map(String::as_str));
-                    match value {
-                        Ok(value) => {
-                            let value = value.map(|value| (value.content, value.expiry));
-                            // What is not taken is older than what memory has by now.
-                            let _ = parts.engine.fill(number, &key, value, now);
-                        }
-                        Err(reason) => {
-                            parts.engine.abandon_fetch(number, std::slice::from_ref(&key));
-                            unreadable.insert(key, reason);
-                        }
-                    }
-                }
+        match parts.fetch(&begun.fetch.keys, None, now).await {
+            Ok(Fetched { values, left_out, .. }) => {
+                let large = begun.split(&left_out);
+                found.large.extend(large);
+                let is_small = |at: &usize| left_out.binary_search_by_key(at, |left| left.at).is_err();
+                let small = values.into_iter().enumerate().filter(|(at, _)| is_small(at));
+                parts.fill(&mut begun, small.map(|(_, value)| value), now, &mut found.unreadable);
             }
-            Err(error) => {
-                parts.stats.fetch_failures.add(1);
-                let reason = error.to_string();
-                tracing::debug!(keys = begun.fetch.keys.len(), "fetching failed: {reason}");
-                failure = Some(Arc::from(reason));
-            }
+            Err(error) => failure = Some(error),
         }
     }
-    failure.map_or_else(|| Ok(Arc::new(unreadable)), Err)
+    failure.map_or(Ok(found), Err)
+}
+
+/// The same for large values, behind those that could not be read before.
+async fn fetch_large(
+    parts: &FetchParts,
+    large: Vec<Large<'_>>,
+    mut unreadable: Unreadable,
+) -> Result<Unreadable, Arc<str>> {
+    for Large { mut begun, bytes } in large {
+        let now = parts.clock.now();
+        let fetched = parts.fetch(&begun.fetch.keys, Some(bytes), now).await?;
+        parts.fill(&mut begun, fetched.values.into_iter(), now, &mut unreadable);
+    }
+    Ok(unreadable)
+}
+
+impl<'a> Begun<'a> {
+    /// Takes the keys out whose values were left out, in portions.
+    fn split(&mut self, left_out: &[LeftOut]) -> Vec<Large<'a>> {
+        let number = self.fetch.number;
+        let mut portions: Vec<Large<'a>> = Vec::new();
+        for LeftOut { at, bytes } in left_out {
+            let key = self.fetch.keys[*at].clone();
+            match portions.last_mut() {
+                Some(last) if last.bytes + bytes <= LARGE_BYTES_AT_ONCE => {
+                    last.begun.fetch.keys.push(key);
+                    last.bytes += bytes;
+                }
+                _ => {
+                    let begun = Begun { engine: self.engine, fetch: Fetch { number, keys: vec![key] } };
+                    portions.push(Large { begun, bytes: *bytes });
+                }
+            }
+        }
+        let mut left = left_out.iter().rev().map(|left| left.at).peekable();
+        for at in (0..self.fetch.keys.len()).rev() {
+            if left.next_if_eq(&at).is_some() {
+                self.fetch.keys.remove(at);
+            }
+        }
+        portions
+    }
 }
 
 impl FetchParts {
-    /// The values of a truth that has all that it was known to have.
-    async fn fetch(&self, keys: &[MissingKey], now: Timestamp) -> Result<Vec<FetchedValue>, StoreError> {
+    /// The values of a truth that has all that it was known to have: small ones, or large ones of about so many bytes.
+    async fn fetch(
+        &self,
+        keys: &[MissingKey],
+        large: Option<u64>,
+        now: Timestamp,
+    ) -> Result<Fetched, Arc<str>> {
+        self.stats.fetch_queries.add(1);
         // Keys are missing already, so what they were when they left memory is in these batches.
-        let (epoch, applied) = (self.progress.epoch(), self.progress.applied());
-        let fetched = self.store.fetch(keys, now).await?;
+        let known = (self.progress.epoch(), self.progress.applied());
+        let answer = match large {
+            None => self.store.fetch(keys, now).await,
+            Some(bytes) => self.store.fetch_large(keys, bytes, now).await,
+        };
+        answer.and_then(|fetched| self.checked(fetched, known)).map_err(|error| {
+            self.stats.fetch_failures.add(1);
+            let reason = error.to_string();
+            tracing::debug!(keys = keys.len(), "fetching failed: {reason}");
+            reason.into()
+        })
+    }
+
+    fn checked(&self, fetched: Fetched, (epoch, applied): (u64, u64)) -> Result<Fetched, StoreError> {
         if fetched.epoch < epoch || fetched.applied < applied {
             self.pending.look_back();
             return Err(StoreError::Unavailable(format!(
@@ -204,7 +311,33 @@ impl FetchParts {
                 fetched.applied, fetched.epoch
             )));
         }
-        Ok(fetched.values)
+        Ok(fetched)
+    }
+
+    /// Puts the values under the keys into memory.
+    fn fill(
+        &self,
+        begun: &mut Begun<'_>,
+        values: impl Iterator<Item = FetchedValue>,
+        now: Timestamp,
+        unreadable: &mut Unreadable,
+    ) {
+        let number = begun.fetch.number;
+        for (key, value) in std::mem::take(&mut begun.fetch.keys).into_iter().zip(values) {
+            self.stats.fetched_keys.add(1);
+            self.stats.damages.note_fetched(&key, value.as_ref().err().map(String::as_str));
+            match value {
+                Ok(value) => {
+                    let value = value.map(|value| (value.content, value.expiry));
+                    // What is not taken is older than what memory has by now.
+                    let _ = self.engine.fill(number, &key, value, now);
+                }
+                Err(reason) => {
+                    self.engine.abandon_fetch(number, std::slice::from_ref(&key));
+                    unreadable.insert(key, reason);
+                }
+            }
+        }
     }
 }
 
@@ -213,8 +346,9 @@ pub(super) async fn wait_for(queries: Vec<watch::Receiver<Done>>, mut waiting: W
     let outcomes = async {
         let mut outcomes = Vec::with_capacity(queries.len());
         for mut query in queries {
-            let done = query.wait_for(Option::is_some).await.map(|done| done.clone());
-            outcomes.push(done.ok().flatten().unwrap_or_else(|| Err("its query was given up".into())));
+            let done = query.wait_for(|done| done.outcome(&waiting.needed).is_some()).await;
+            let outcome = done.ok().and_then(|done| done.outcome(&waiting.needed));
+            outcomes.push(outcome.unwrap_or_else(|| Err("its query was given up".into())));
         }
         outcomes
     };

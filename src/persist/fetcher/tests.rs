@@ -4,8 +4,12 @@ use std::task::{Context, Waker};
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::persist::contract::{NOON, OWNER, batch, claimed, put};
+use crate::engine::Expiry;
+use crate::engine::value::Content;
+use crate::persist::contract::{NOON, OWNER, batch, claimed, put, record};
 use crate::persist::fake::FakeStore;
+use crate::persist::fetched::MAX_FETCHED_BYTES;
+use crate::persist::record::StoredValue;
 
 fn key(key: &str) -> MissingKey {
     MissingKey { database: 0, key: key.as_bytes().into() }
@@ -64,40 +68,56 @@ async fn a_damaged_key_is_an_error_for_who_needs_it() {
     assert_eq!((stats.damages.count(), stats.fetch_failures.value()), (2, 0));
     // Somebody repairs the one row and deletes the other.
     let epoch = store.owner().await.unwrap().epoch;
-    let records = vec![put("bad", 2), crate::persist::contract::record("worse", None)];
+    let records = vec![put("bad", 2), record("worse", None)];
     store.apply(OWNER, &batch(epoch, 2, records)).await.unwrap();
     assert_eq!(fetch(&["bad", "worse"], 2).await, Ok(()));
     assert!(!engine.is_unknown(0, b"bad") && !engine.is_unknown(0, b"worse"));
     assert_eq!(stats.damages.count(), 0);
 }
 
-/// A value of hundreds of MiB, on a truth that needs longer for it than a client waits.
+/// Values of hundreds of MiB, on a truth that needs longer for them than a client waits.
 #[tokio::test]
-async fn what_comes_late_is_there_for_the_next() {
+async fn a_large_value_that_comes_late_is_there_for_the_next() {
     let (store, engine, stats, door) = begun_with(Duration::from_millis(30)).await;
+    let epoch = store.owner().await.unwrap().epoch;
+    let large = |key: &str| {
+        let content = Content::string(&vec![b'x'; MAX_FETCHED_BYTES]);
+        record(key, Some(StoredValue { content, expiry: Expiry::NEVER }))
+    };
+    store.apply(OWNER, &batch(epoch, 2, ["large", "larger", "more"].map(large).to_vec())).await.unwrap();
     let permits = Arc::new(Semaphore::new(0));
-    store.hold_fetches(Arc::clone(&permits));
-    let fetch = |name| door.clone().fetch(vec![key(name)], 1);
-    let late = async |name| match fetch(name).await {
+    store.hold_large_fetches(Arc::clone(&permits));
+    let fetch = |names: &[&str], needed| {
+        let keys = names.iter().map(|name| key(name)).collect();
+        door.clone().fetch(keys, needed)
+    };
+    let late = async |name| match fetch(&[name], 1).await {
         Err(FetchError::Away(text)) => text,
         other => panic!("{other:?}"),
     };
+    // Who does not need it does not wait for it, also where it is on its way.
+    assert_eq!(fetch(&["a", "large"], 1).await, Ok(()));
+    assert_eq!(fetch(&["b", "large"], 1).await, Ok(()));
+    assert!(!engine.is_unknown(0, b"a") && !engine.is_unknown(0, b"b"));
+    assert!(!engine.is_fetching(&key("a")) && engine.is_fetching(&key("large")));
     // By the query itself, and by the door that waits for it.
-    for _ in 0..2 {
-        let text = late("a").await;
-        assert!(text.contains("in time") || text.contains("within 30 ms"), "{text}");
-    }
-    assert_eq!((stats.fetch_queries.value(), engine.is_fetching(&key("a"))), (1, true));
-    // As many may be late; one more is given up.
-    late("b").await;
-    late("bad").await;
-    assert_eq!(stats.fetch_queries.value(), 3);
-    assert!(engine.is_fetching(&key("b")) && !engine.is_fetching(&key("bad")));
-    permits.add_permits(LATE_QUERIES);
-    while engine.is_unknown(0, b"a") || engine.is_unknown(0, b"b") {
+    assert_eq!(
+        late("larger").await,
+        "TRYAGAIN the key is not in memory, and it cannot be fetched: it is large (65538 bytes), and still being read"
+    );
+    assert!(late("large").await.contains("within 30 ms"));
+    // As many are read; one more is not.
+    assert!(late("more").await.ends_with("2 other large values are being read"));
+    assert!(!engine.is_fetching(&key("more")));
+    let asked = stats.fetch_queries.value();
+    permits.add_permits(LARGE_AT_ONCE);
+    while engine.is_unknown(0, b"large") || engine.is_unknown(0, b"larger") {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    assert_eq!((fetch("a").await, stats.fetch_queries.value()), (Ok(()), 3));
+    assert_eq!((fetch(&["large", "larger"], 2).await, stats.fetch_queries.value()), (Ok(()), asked));
+    permits.add_permits(1);
+    assert_eq!(fetch(&["more"], 1).await, Ok(()));
+    assert!(!engine.is_unknown(0, b"more"));
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -26,8 +26,9 @@ use super::key::indexed;
 use super::{POOLED_CONNECTIONS, PostgresStore};
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
+use crate::persist::fetched::{Fetched, LeftOut, MAX_FETCHED_BYTES, left_out};
 use crate::persist::rows::{now_ms, stored_value, unsigned};
-use crate::persist::store::{Fetched, FetchedValue, StoreError};
+use crate::persist::store::StoreError;
 
 /// How long to wait for a connection of the fetches' own, before the pool is asked for one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -38,11 +39,11 @@ const TEST_TIMEOUT: Duration = Duration::from_millis(300);
 /// The columns that tell how far the truth is: the only row of two.
 const OWNER: &str = "SELECT epoch, applied FROM";
 
-/// The state in a key's row: of a small one, and whatever its size.
-///
-/// The asking thread serves clients, who would wait while it makes a value of a large one.
-const SMALL_STATE: &str = "CASE WHEN length(state) <= 65536 THEN state END";
+/// The last columns of a key's row: the state where it is small, or how large it is; and the state whatever its size.
+const SMALL_STATE: &str =
+    "CASE WHEN length(state) <= 65536 THEN state END, CASE WHEN length(state) > 65536 THEN length(state) END";
 const STATE: &str = "state";
+const _: () = assert!(MAX_FETCHED_BYTES == 65_536, "the same number is in the statement");
 
 /// The columns of a mark: the first ones of a row.
 const FLUSHED: &str = "SELECT database, epoch, seq FROM";
@@ -53,8 +54,10 @@ type Written = (i64, i64);
 /// What was found of a key.
 struct Found {
     written: Written,
-    state: Option<Vec<u8>>,
     expires_at_ms: Option<i64>,
+    state: Option<Vec<u8>>,
+    /// The bytes of a state that was left out.
+    left_out: Option<u64>,
 }
 
 /// All that was answered.
@@ -74,23 +77,28 @@ impl PostgresStore {
     ) -> Result<Fetched, StoreError> {
         let sql = self.begin_read.clone() + &statements(&self.schema, keys, now, SMALL_STATE);
         let answer = Answer::of(&self.read(&sql).await.map_err(unavailable)?).map_err(unavailable)?;
-        if answer.has_all_states() {
-            return self.told(&answer, keys);
-        }
-        let sql = self.begin_read.clone() + &statements(&self.schema, keys, now, STATE);
-        let pool = self.pool.clone();
-        let reading = async move { Answer::of(&read_pooled(&pool, sql).await?) };
-        let read = self.pooled(reading).await.unwrap_or(Err(sqlx::Error::WorkerCrashed));
-        self.told(&read.map_err(unavailable)?, keys)
+        self.noted(answer.told(keys)?)
     }
 
-    fn told(&self, answer: &Answer, keys: &[MissingKey]) -> Result<Fetched, StoreError> {
-        let owner = answer.owner;
-        let (epoch, applied) =
-            owner.ok_or_else(|| StoreError::Damaged("the table of the owner has no row".to_owned()))?;
-        self.held.note_found((epoch, applied));
-        let values = keys.iter().map(|key| answer.take(key)).collect();
-        Ok(Fetched { epoch, applied, values })
+    /// As [`fetch_keys`](Self::fetch_keys), with every state, which is read and made a value of on the store's own runtime.
+    pub(super) async fn fetch_large_keys(
+        &self,
+        keys: &[MissingKey],
+        now: Timestamp,
+    ) -> Result<Fetched, StoreError> {
+        let sql = self.begin_read.clone() + &statements(&self.schema, keys, now, STATE);
+        let (pool, keys) = (self.pool.clone(), keys.to_vec());
+        let reading = async move {
+            let rows = read_pooled(&pool, sql).await.map_err(unavailable)?;
+            Answer::of(&rows).map_err(unavailable)?.told(&keys)
+        };
+        let ended = || Err(unavailable(sqlx::Error::WorkerCrashed));
+        self.noted(self.pooled(reading).await.unwrap_or_else(ended)?)
+    }
+
+    fn noted(&self, fetched: Fetched) -> Result<Fetched, StoreError> {
+        self.held.note_found((fetched.epoch, fetched.applied));
+        Ok(fetched)
     }
 
     /// Runs statements that only read; once more, should the connection have ended since its last use.
@@ -212,29 +220,43 @@ impl Answer {
             self.flushed.insert(database, written);
             return Ok(());
         }
-        let found = Found { written, state: row.try_get(4)?, expires_at_ms: row.try_get(5)? };
+        let left_out: Option<i32> = if row.len() > 6 { row.try_get(6)? } else { None };
+        let left_out = left_out.and_then(|bytes| u64::try_from(bytes).ok());
+        let found = Found { written, expires_at_ms: row.try_get(4)?, state: row.try_get(5)?, left_out };
         self.rows.insert((database, row.try_get(3)?), found);
         Ok(())
     }
 
-    /// Whether none was left out for its size.
-    fn has_all_states(&self) -> bool {
-        self.rows.values().all(|found| found.state.is_some())
+    /// What it says of the keys.
+    fn told(&self, keys: &[MissingKey]) -> Result<Fetched, StoreError> {
+        let owner = self.owner;
+        let (epoch, applied) =
+            owner.ok_or_else(|| StoreError::Damaged("the table of the owner has no row".to_owned()))?;
+        let mut fetched = Fetched { epoch, applied, ..Fetched::default() };
+        for (at, key) in keys.iter().enumerate() {
+            let found = self.living(key);
+            if let Some(bytes) = found.and_then(|found| found.left_out) {
+                fetched.left_out.push(LeftOut { at, bytes });
+                fetched.values.push(Err(left_out(bytes)));
+                continue;
+            }
+            let value = found.map(|found| stored_value(found.state.as_deref(), found.expires_at_ms));
+            fetched.values.push(value.transpose());
+        }
+        Ok(fetched)
     }
 
-    /// The value of a key, if it lives.
-    fn take(&self, key: &MissingKey) -> FetchedValue {
+    /// The row of a key, if it lives.
+    fn living(&self, key: &MissingKey) -> Option<&Found> {
         let database = i32::from(key.database);
-        let Some(found) = self.rows.get(&(database, indexed(&key.key).into_owned())) else { return Ok(None) };
-        if self.flushed.get(&database).is_some_and(|flushed| found.written < *flushed) {
-            return Ok(None);
-        }
-        stored_value(found.state.as_deref(), found.expires_at_ms).map(Some)
+        let found = self.rows.get(&(database, indexed(&key.key).into_owned()))?;
+        let is_flushed = self.flushed.get(&database).is_some_and(|flushed| found.written < *flushed);
+        (!is_flushed).then_some(found)
     }
 }
 
 /// The statement for the owner, one for each database, then the one for the marks; `schema` stands before each table, and `state` is the
-/// column of a row's.
+/// last columns of a row.
 fn statements(schema: &str, keys: &[MissingKey], now: Timestamp, state: &str) -> String {
     let mut databases: BTreeMap<u8, Vec<&MissingKey>> = BTreeMap::new();
     for key in keys {
@@ -257,7 +279,7 @@ fn put_statement(
     now: Timestamp,
     state: &str,
 ) -> std::fmt::Result {
-    let columns = format!("database, epoch, seq, key, {state}, expires_at_ms");
+    let columns = format!("database, epoch, seq, key, expires_at_ms, {state}");
     let rows = format!("SELECT {columns} FROM {schema}entries WHERE database = {database} AND key =");
     let lives = format!("NOT deleted AND (expires_at_ms IS NULL OR expires_at_ms > {})", now_ms(now));
     if let [key] = keys {
@@ -309,7 +331,7 @@ mod tests {
         let sql = statements("\"quota\".", &keys, Timestamp::from_millis(7), STATE);
         let lives = "NOT deleted AND (expires_at_ms IS NULL OR expires_at_ms > 7)";
         let owner = format!("{OWNER} \"quota\".owner; ");
-        let columns = "SELECT database, epoch, seq, key, state, expires_at_ms FROM";
+        let columns = "SELECT database, epoch, seq, key, expires_at_ms, state FROM";
         let one = format!(
             "{columns} \"quota\".entries WHERE database = 0 AND key = $key$\\x246b657924275c$key$::bytea AND {lives}; "
         );

@@ -11,11 +11,14 @@ use super::error::{unavailable, unclear};
 use super::owner::read_owner;
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
+use crate::persist::fetched::{Fetched, FetchedValue, LeftOut, left_out};
 use crate::persist::rows::{PageSize, ScannedRow, now_ms, page_of, signed, stored_value, unsigned};
-use crate::persist::store::{Fetched, FetchedValue, OwnerRow, Page, Pruned, StoreError, Written};
+use crate::persist::store::{OwnerRow, Page, Pruned, StoreError, Written};
 
-const FETCH: &str =
-    "SELECT e.state, e.expires_at_ms FROM entries e LEFT JOIN flushed f ON f.database = e.database
+/// With the bytes that are left out, of a state of more than ?4.
+const FETCH: &str = "SELECT CASE WHEN length(e.state) <= ?4 THEN e.state END, e.expires_at_ms,
+        CASE WHEN length(e.state) > ?4 THEN length(e.state) END
+    FROM entries e LEFT JOIN flushed f ON f.database = e.database
     WHERE e.database = ?1 AND e.key = ?2 AND NOT e.deleted
         AND (e.expires_at_ms IS NULL OR e.expires_at_ms > ?3)
         AND (f.database IS NULL OR (e.epoch, e.seq) >= (f.epoch, f.seq))";
@@ -75,15 +78,18 @@ fn value_of(row: &SqliteRow) -> FetchedValue {
     stored_value(state.as_deref(), row.try_get(1).map_err(refused)?).map(Some)
 }
 
+/// The value of a key, without a state of more than `most_bytes`: then how many it has.
 async fn fetch_value(
     connection: &mut SqliteConnection,
-    database: i64,
-    key: &[u8],
+    (database, key): (i64, &[u8]),
     now: Timestamp,
-) -> Result<FetchedValue, sqlx::Error> {
-    let row =
-        sqlx::query(FETCH).bind(database).bind(key).bind(now_ms(now)).fetch_optional(connection).await?;
-    Ok(row.as_ref().map_or(Ok(None), value_of))
+    most_bytes: usize,
+) -> Result<(FetchedValue, Option<u64>), sqlx::Error> {
+    let most_bytes = i64::try_from(most_bytes).unwrap_or(i64::MAX);
+    let query = sqlx::query(FETCH).bind(database).bind(key).bind(now_ms(now)).bind(most_bytes);
+    let Some(row) = query.fetch_optional(connection).await? else { return Ok((Ok(None), None)) };
+    let bytes = row.try_get::<Option<i64>, _>(2)?.map(unsigned);
+    Ok((bytes.map_or_else(|| value_of(&row), |bytes| Err(left_out(bytes))), bytes))
 }
 
 /// A row of a scan, and the bytes of its state that were left out.
@@ -111,17 +117,21 @@ impl SqliteStore {
         &self,
         keys: &[MissingKey],
         now: Timestamp,
+        most_bytes: usize,
     ) -> Result<Fetched, StoreError> {
-        let mut values = Vec::with_capacity(keys.len());
         // One transaction, so that all are read as of one point in time.
         let mut transaction = self.readers.begin().await.map_err(unavailable)?;
         let OwnerRow { epoch, applied, .. } = read_owner(&mut *transaction).await?;
-        for MissingKey { database, key } in keys {
-            let value = fetch_value(&mut transaction, i64::from(*database), key, now).await;
-            values.push(value.map_err(unavailable)?);
+        let mut fetched = Fetched { epoch, applied, ..Fetched::default() };
+        for (at, MissingKey { database, key }) in keys.iter().enumerate() {
+            let place = (i64::from(*database), &**key);
+            let value = fetch_value(&mut transaction, place, now, most_bytes).await;
+            let (value, left_out) = value.map_err(unavailable)?;
+            fetched.values.push(value);
+            fetched.left_out.extend(left_out.map(|bytes| LeftOut { at, bytes }));
         }
         transaction.rollback().await.map_err(unavailable)?;
-        Ok(Fetched { epoch, applied, values })
+        Ok(fetched)
     }
 
     pub(super) async fn scan_page(
@@ -179,7 +189,7 @@ impl SqliteStore {
         drop(reading);
         for at in left_out {
             let ScannedRow { database, key, value } = &mut found[at];
-            *value = fetch_value(&mut transaction, *database, key, now).await?;
+            (*value, _) = fetch_value(&mut transaction, (*database, key), now, usize::MAX).await?;
         }
         transaction.rollback().await?;
         Ok(page_of(found.into_iter(), size.is_full(), with_gone))
