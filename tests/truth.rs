@@ -247,14 +247,14 @@ fn the_schema_is_migrated_once_and_verified() {
         migrate(&["--dry-run"]),
         (
             Some(0),
-            "would apply 0001 truth\nwould apply 0002 refused_batches\nwould apply 0003 snapshots\n"
+            "would apply 0001 truth\nwould apply 0002 refused_batches\nwould apply 0003 snapshots\nwould apply 0004 refused_periods\n"
                 .to_owned()
         )
     );
     assert!(!data_dir.exists(), "a dry run makes nothing");
     assert_eq!(
         migrate(&[]),
-        (Some(0), "applied 0001 truth\napplied 0002 refused_batches\napplied 0003 snapshots\n".to_owned())
+        (Some(0), "applied 0001 truth\napplied 0002 refused_batches\napplied 0003 snapshots\napplied 0004 refused_periods\n".to_owned())
     );
     assert_eq!(migrate(&[]), (Some(0), "the schema is up to date\n".to_owned()));
 

@@ -168,13 +168,17 @@ impl Applier {
     fn note_applied(&self, batch: &Batch, rejected: &[RejectedRecord]) {
         let (generation, first) = self.first;
         let generation = generation.plus(batch.seq.saturating_sub(first));
-        for record in rejected {
-            self.engine.pin(record.database, &record.key, generation);
+        for RejectedRecord { database, key, period, reason } in rejected {
+            let name = String::from_utf8_lossy(key);
+            if period.is_some() {
+                tracing::error!(database, key = %name, "the truth refuses a closed period, which is lost: {reason}");
+                continue;
+            }
+            self.engine.pin(*database, key, generation);
             tracing::error!(
-                database = record.database,
-                key = %String::from_utf8_lossy(&record.key),
-                "the truth refuses a key, whose changes stay in memory only: {}",
-                record.reason
+                database,
+                key = %name,
+                "the truth refuses a key, whose changes stay in memory only: {reason}"
             );
         }
         self.stats.rejected_rows.add(count(rejected.len()));

@@ -53,6 +53,21 @@ pub(super) fn check(batch: &Batch) -> Result<(), StoreError> {
     )))
 }
 
+/// What stands as the reason where a statement has put fewer rows than it was to, and none was newer.
+pub(super) const DROPPED: &str = "the database has dropped it without a word, as a trigger can";
+
+/// What became of rows of which a statement has put fewer than it was to: of those that do not stand there as the batch brought them, which
+/// are given as places with what is there instead. Answers the places of those that were dropped.
+pub(super) fn dropped(
+    batch: &Batch,
+    others: impl Iterator<Item = (usize, Option<(u64, u64)>)>,
+) -> Result<Vec<usize>, StoreError> {
+    let (newer, dropped): (Vec<_>, Vec<_>) =
+        others.partition(|(_, written)| written.is_some_and(|written| written > (batch.epoch, batch.seq)));
+    let newer = u64::try_from(newer.len()).expect("a length fits 64 bits");
+    if newer > 0 { Err(overtaken(batch, newer)) } else { Ok(dropped.into_iter().map(|(at, _)| at).collect()) }
+}
+
 /// Rows of the truth were newer than a batch of the live epoch.
 pub(super) fn overtaken(batch: &Batch, refused: u64) -> StoreError {
     StoreError::Damaged(format!(

@@ -282,7 +282,7 @@ impl Data {
                 let mut batches = before.map_or_else(Vec::new, |before| before.batches.clone());
                 batches.push((batch.first_seq, batch.seq));
                 self.rejected.insert(place, Refused { reason: reason.clone(), batches, written });
-                rejected.push(RejectedRecord { database: *database, key: key.clone(), reason });
+                rejected.push(RejectedRecord { database: *database, key: key.clone(), period: None, reason });
             } else if self.rows.get(&place).is_some_and(|row| row.written >= written) {
                 return Err(overtaken(batch, 1));
             } else {
@@ -322,6 +322,7 @@ impl Data {
         let record = |((database, key), refused): (&Place, &Refused)| RejectedRecord {
             database: *database,
             key: key.clone(),
+            period: None,
             reason: refused.reason.clone(),
         };
         self.rejected.iter().filter(is_refused).map(record).collect()

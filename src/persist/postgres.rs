@@ -51,6 +51,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "snapshots",
         sql: include_str!("../../migrations/postgres/0003_snapshots.sql"),
     },
+    Migration {
+        version: 4,
+        name: "refused_periods",
+        sql: include_str!("../../migrations/postgres/0004_refused_periods.sql"),
+    },
 ];
 
 /// Starts of several servers migrate one after the other. The lock ends with its transaction, so PgBouncer may be between; the number

@@ -1,7 +1,7 @@
 //! Rows that the truth has refused and not taken since, so that nobody is told that they are durable.
 //!
 //! Invariant: a key is here from before the batch with its row counts as applied until a later row of it is taken, or its database is
-//! flushed.
+//! flushed; of a closed period the batch is, for good.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -15,7 +15,7 @@ use super::store::RejectedRecord;
 /// Keys that are remembered one by one: some MiB. Behind them whole batches count as refused.
 const MOST_KEYS: usize = 10_000;
 
-/// Batches that are remembered of a key; where there are more, the first and all between count as one.
+/// Batches that are remembered of a key, and for closed periods; where there are more, the first and all between count as one.
 const MOST_BATCHES: usize = 16;
 
 /// What was refused of a key.
@@ -38,6 +38,21 @@ struct State {
     keys: HashMap<(u8, Box<[u8]>), Refusal>,
     /// The batches with refused keys that had no room.
     others: Option<RangeInclusive<u64>>,
+    /// The merged batches with closed periods that were refused: nothing brings those again.
+    periods: Vec<RangeInclusive<u64>>,
+}
+
+/// Adds merged batches to those that are remembered.
+fn remember(batches: &mut Vec<RangeInclusive<u64>>, batch: &Batch) {
+    let (first, last) = (batch.first_seq, batch.seq);
+    if batches.last().is_some_and(|before| *before.end() == last) {
+        return;
+    }
+    if batches.len() == MOST_BATCHES {
+        let second = batches.remove(1);
+        batches[0] = *batches[0].start()..=*second.end();
+    }
+    batches.push(first..=last);
 }
 
 impl Refusals {
@@ -59,20 +74,21 @@ impl Refusals {
         if rejected.is_empty() && !self.has_any() {
             return;
         }
+        let (periods, rejected): (Vec<_>, Vec<_>) =
+            rejected.iter().partition(|record| record.period.is_some());
         let again: HashSet<_> = rejected.iter().map(|record| (record.database, &*record.key)).collect();
         // Looked for before the guard: nobody else writes, and who reads is a client's thread.
         let mut taken = self.known_in(batch);
         taken.retain(|(database, key)| !again.contains(&(*database, key)));
         let mut state = self.state.lock();
         state.keys.retain(|place, _| !taken.contains(place) && !batch.flushed_databases.contains(&place.0));
-        for RejectedRecord { database, key, reason } in rejected {
+        if !periods.is_empty() {
+            remember(&mut state.periods, batch);
+        }
+        for RejectedRecord { database, key, reason, .. } in rejected {
             let place = (*database, key.clone());
             if let Some(refusal) = state.keys.get_mut(&place) {
-                if refusal.batches.len() == MOST_BATCHES {
-                    let second = refusal.batches.remove(1);
-                    refusal.batches[0] = *refusal.batches[0].start()..=*second.end();
-                }
-                refusal.batches.push(batch.first_seq..=batch.seq);
+                remember(&mut refusal.batches, batch);
                 refusal.reason.clone_from(reason);
             } else if state.keys.len() < MOST_KEYS {
                 let batches = vec![batch.first_seq..=batch.seq];
@@ -82,7 +98,8 @@ impl Refusals {
                 state.others = Some(first..=batch.seq);
             }
         }
-        self.has_any.store(!state.keys.is_empty() || state.others.is_some(), Ordering::Release);
+        let has_any = !state.keys.is_empty() || state.others.is_some() || !state.periods.is_empty();
+        self.has_any.store(has_any, Ordering::Release);
     }
 
     /// Whether the truth lacks anything for that reason.
@@ -114,7 +131,8 @@ impl Refusals {
             return false;
         }
         let state = self.state.lock();
-        let mut batches = state.keys.values().flat_map(|refusal| &refusal.batches).chain(&state.others);
+        let keys = state.keys.values().flat_map(|refusal| &refusal.batches);
+        let mut batches = keys.chain(&state.others).chain(&state.periods);
         batches.any(|batches| batches.contains(&seq))
     }
 }
@@ -125,7 +143,19 @@ mod tests {
     use crate::persist::contract::{batch, put};
 
     fn rejected(key: &str) -> RejectedRecord {
-        RejectedRecord { database: 0, key: key.as_bytes().into(), reason: format!("no {key}") }
+        RejectedRecord { database: 0, key: key.as_bytes().into(), period: None, reason: format!("no {key}") }
+    }
+
+    #[test]
+    fn a_closed_period_that_is_refused_is_lost_for_good() {
+        let refusals = Refusals::default();
+        let period = |period: &str| RejectedRecord { period: Some(period.to_owned()), ..rejected("a") };
+        let first = Batch { first_seq: 2, ..batch(1, 3, vec![put("a", 1), put("b", 1)]) };
+        refusals.note(&first, &[period("day"), period("month"), rejected("b")]);
+        assert_eq!(refusals.of(0, b"a", 3), None, "its record was taken");
+        refusals.note(&batch(1, 4, vec![put("a", 2), put("b", 2)]), &[]);
+        assert_eq!([1, 2, 3, 4].map(|seq| refusals.touch(seq)), [false, true, true, false]);
+        assert!(refusals.has_any());
     }
 
     #[test]

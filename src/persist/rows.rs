@@ -59,7 +59,7 @@ impl<'a> Row<'a> {
     /// The row as one that was refused.
     pub(super) fn rejected(&self, reason: String) -> RejectedRecord {
         let database = u8::try_from(self.database).expect("it was made of a byte");
-        RejectedRecord { database, key: self.key.into(), reason }
+        RejectedRecord { database, key: self.key.into(), period: None, reason }
     }
 }
 
@@ -185,33 +185,20 @@ pub(super) fn closed_rows_of(batch: &Batch) -> Vec<ClosedRow<'_>> {
 }
 
 impl ClosedRow<'_> {
-    /// The period as one that was refused: its subject has not all of its changes in the truth.
+    /// The period as one that was refused.
     pub(super) fn rejected(&self, reason: &str) -> RejectedRecord {
         // Nothing in memory has its figures any more, so they stand here.
         let Self { limit_name, start_micros, end_micros, used, maximum, .. } = self;
         let reason = format!(
             "the closed period {limit_name} from {start_micros} to {end_micros} us with {used} of {maximum} used: {reason}"
         );
-        RejectedRecord { database: self.closed.database, key: self.closed.subject.clone(), reason }
+        let period = Some(format!("{limit_name} from {start_micros} us"));
+        RejectedRecord { database: self.closed.database, key: self.closed.subject.clone(), period, reason }
     }
 
     fn place(&self) -> (u8, &[u8], &str, i64) {
         (self.closed.database, &self.closed.subject, &self.limit_name, self.start_micros)
     }
-}
-
-/// What was refused of entries and of closed periods, each key once.
-pub(super) fn all_rejected(
-    mut rows: Vec<RejectedRecord>,
-    closed: Vec<RejectedRecord>,
-) -> Vec<RejectedRecord> {
-    if !closed.is_empty() {
-        rows.extend(closed);
-        // The sort is stable, and of equal ones the first stays.
-        rows.sort_by(|one, other| (one.database, &one.key).cmp(&(other.database, &other.key)));
-        rows.dedup_by(|next, one| (next.database, &next.key) == (one.database, &one.key));
-    }
-    rows
 }
 
 /// The value of a row that lives; an error: why it cannot be read.
@@ -283,12 +270,14 @@ pub(super) fn page_of(found: impl Iterator<Item = ScannedRow>, may_be_more: bool
 pub(super) fn rejected_of(
     database: i32,
     key: impl Into<Box<[u8]>>,
+    period: String,
     reason: String,
 ) -> Result<RejectedRecord, StoreError> {
     let database = u8::try_from(database).map_err(|_| {
         StoreError::Damaged(format!("a refused row is of database {database}, which is none"))
     })?;
-    Ok(RejectedRecord { database, key: key.into(), reason })
+    let period = (!period.is_empty()).then_some(period);
+    Ok(RejectedRecord { database, key: key.into(), period, reason })
 }
 
 /// A number as databases keep it.

@@ -46,6 +46,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "snapshots",
         sql: include_str!("../../migrations/sqlite/0003_snapshots.sql"),
     },
+    Migration {
+        version: 4,
+        name: "refused_periods",
+        sql: include_str!("../../migrations/sqlite/0004_refused_periods.sql"),
+    },
 ];
 
 /// How long a statement waits for another process that writes, for instance somebody's sqlite3 shell; then the flush is tried again.

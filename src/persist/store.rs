@@ -340,13 +340,15 @@ pub enum Applied {
     },
 }
 
-/// A record the database refused.
+/// A row the database refused: of a record, or of a closed period.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedRecord {
     /// Its database.
     pub database: u8,
     /// Its key.
     pub key: Box<[u8]>,
+    /// Which closed period of the key; `None`: its record.
+    pub period: Option<String>,
     /// Why.
     pub reason: String,
 }

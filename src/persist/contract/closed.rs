@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::persist::closed::ClosedUntil;
+use crate::persist::told_epochs::RefusedBatches;
 
 const HOUR_MICROS: u64 = 3_600_000_000;
 
 /// The period of a budget that ended so many hours before noon.
-fn closed(subject: impl AsRef<[u8]>, words: &str, hours: u64, used: u64) -> ClosedPeriod {
+pub(super) fn closed(subject: impl AsRef<[u8]>, words: &str, hours: u64, used: u64) -> ClosedPeriod {
     let end = Timestamp::from_micros(NOON.as_micros() - hours * HOUR_MICROS);
     let start = Timestamp::from_micros(end.as_micros() - HOUR_MICROS);
     ClosedPeriod { database: 0, subject: subject.as_ref().into(), limit: limit(words), start, end, used }
@@ -40,12 +41,22 @@ pub(in crate::persist) async fn refused_closed_periods_block_nobody(store: &dyn 
             Ok(Applied::Whole { rejected } | Applied::Before { rejected }) => rejected,
             other => panic!("{other:?}"),
         };
-        assert_eq!(rejected.iter().map(|record| &*record.key).collect::<Vec<_>>(), [b"bad"]);
-        assert!(rejected[0].reason.contains("with 5 of 9 used"), "{rejected:?}");
+        assert_eq!(rejected.iter().map(|record| &*record.key).collect::<Vec<_>>(), [b"bad", b"bad"]);
+        assert!(rejected.iter().all(|record| record.reason.contains("with 5 of 9 used")), "{rejected:?}");
+        let mut periods: Vec<_> = rejected.iter().map(|record| record.period.clone()).collect();
+        periods.sort();
+        let started =
+            |hours| format!("{} from {} us", limit(HOURLY).name(), NOON.as_micros() - hours * HOUR_MICROS);
+        assert_eq!(periods, [5, 4].map(|hours| Some(started(hours))));
     }
     let found = told(store, ClosedUntil { seq: 1, at: NOON }, 9).await;
     assert_eq!(found.iter().map(|period| &*period.subject).collect::<Vec<_>>(), [b"a", b"c"]);
     assert_eq!(integers(store, &["a", "bad"]).await, [Some(1), Some(1)]);
+    // What the key brings later does not bring them.
+    apply(store, &batch(epoch, 2, vec![put("bad", 2)])).await;
+    claimed(store).await;
+    let refused = store.epochs().await.unwrap().refused;
+    assert_eq!(refused, [RefusedBatches { epoch, first_seq: 1, last_seq: 1 }]);
 }
 
 pub(in crate::persist) async fn closed_periods_are_told_as_of_a_batch(harness: &impl Harness) {

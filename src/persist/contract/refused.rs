@@ -1,7 +1,8 @@
 //! The part of the contract about what was refused in epochs that are over.
 
 use super::chain::keys;
-use super::{Harness, OWNER, batch, claimed, put};
+use super::closed::closed;
+use super::{Harness, NOON, OWNER, batch, claimed, put};
 use crate::persist::batch::Batch;
 use crate::persist::store::{Applied, Store};
 
@@ -56,6 +57,21 @@ pub(in crate::persist) async fn an_ended_epoch_keeps_what_was_refused(harness: &
     assert_eq!(told(store).await.len(), 3, "epoch {three} had none");
 }
 
+/// On a store that drops rows of the key `bad`, and closed periods of that subject, without a word.
+pub(in crate::persist) async fn dropped_rows_block_nobody(store: &dyn Store) {
+    let epoch = claimed(store).await;
+    let closed_periods = ["a", "bad", "c"].map(|subject| closed(subject, "BUDGET 9 PER HOUR", 3, 5)).to_vec();
+    let first = Batch { closed_periods, ..put_all(epoch, 1, &["a", "bad", "c"]) };
+    let Ok(Applied::Whole { rejected }) = store.apply(OWNER, &first).await else {
+        panic!("a dropped row blocks the batch")
+    };
+    assert_eq!(keys(&rejected), ["bad", "bad"]);
+    assert!(rejected.iter().all(|record| record.reason.contains("without a word")), "{rejected:?}");
+    assert_eq!(rejected.iter().filter(|record| record.period.is_some()).count(), 1);
+    apply(store, put_all(epoch, 2, &["a", "c"]), &[]).await;
+    assert_eq!(store.count(NOON).await, Ok(2));
+}
+
 /// `undo` takes the migration back that has brought the table of refused batches.
 pub(in crate::persist) async fn refusals_are_kept_by_a_migration(
     harness: &impl Harness,
@@ -77,7 +93,10 @@ pub(in crate::persist) async fn refusals_are_kept_by_a_migration(
     harness.accept_key(b"b").await;
     apply(store, put_all(three, 7, &["b"]), &[]).await;
     undo.await;
-    assert_eq!(store.migrate(false).await.unwrap(), ["0002 refused_batches", "0003 snapshots"]);
+    assert_eq!(
+        store.migrate(false).await.unwrap(),
+        ["0002 refused_batches", "0003 snapshots", "0004 refused_periods"]
+    );
     assert_eq!(told(store).await, [(1, 1, 2)], "b was taken when it was lost already, c before");
     harness.refuse_key(b"a").await;
     apply(store, put_all(three, 8, &["a"]), &["a"]).await;

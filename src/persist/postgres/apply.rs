@@ -10,7 +10,7 @@ use super::owner::read_owner;
 use super::put::put_rows;
 use crate::persist::batch::Batch;
 use crate::persist::chain::{check, continued_by, refusal_of_found};
-use crate::persist::rows::{all_rejected, rejected_of, signed, subject_of};
+use crate::persist::rows::{rejected_of, signed, subject_of};
 use crate::persist::store::{Applied, OwnerId, RejectedRecord, StoreError};
 use crate::persist::told_epochs::batches_of;
 
@@ -23,24 +23,25 @@ const FLUSH: &str = "INSERT INTO flushed (database, epoch, seq)
 
 /// A row that was refused before and not taken since lacks what was changed then too. Of very many times all batches between are noted.
 const REJECT: &str =
-    "INSERT INTO rejected (database, key, long_key, subject, reason, rejected_at, epoch, seq, batches)
-    SELECT r.database, r.key, r.long_key, r.subject, r.reason, clock_timestamp(), $6, $7, $8
-    FROM unnest($1::integer[], $2::bytea[], $3::bytea[], $4::text[], $5::text[])
-        AS r (database, key, long_key, subject, reason)
-    ON CONFLICT (database, key) DO UPDATE SET reason = excluded.reason, rejected_at = excluded.rejected_at,
+    "INSERT INTO rejected (database, key, period, long_key, subject, reason, rejected_at, epoch, seq, batches)
+    SELECT r.database, r.key, r.period, r.long_key, r.subject, r.reason, clock_timestamp(), $6, $7, $8
+    FROM unnest($1::integer[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $9::text[])
+        AS r (database, key, long_key, subject, reason, period)
+    ON CONFLICT (database, key, period) DO UPDATE SET reason = excluded.reason, rejected_at = excluded.rejected_at,
         epoch = excluded.epoch, seq = excluded.seq, batches = CASE WHEN rejected.epoch < excluded.epoch
-            OR EXISTS (SELECT 1 FROM entries AS e WHERE e.database = rejected.database AND e.key = rejected.key
-                AND (e.epoch, e.seq) > (rejected.epoch, rejected.seq))
-            OR EXISTS (SELECT 1 FROM flushed AS f WHERE f.database = rejected.database
-                AND (f.epoch, f.seq) > (rejected.epoch, rejected.seq))
+            OR rejected.period = '' AND (
+                EXISTS (SELECT 1 FROM entries AS e WHERE e.database = rejected.database AND e.key = rejected.key
+                    AND (e.epoch, e.seq) > (rejected.epoch, rejected.seq))
+                OR EXISTS (SELECT 1 FROM flushed AS f WHERE f.database = rejected.database
+                    AND (f.epoch, f.seq) > (rejected.epoch, rejected.seq)))
             THEN excluded.batches
             WHEN length(rejected.batches) > 1000 THEN split_part(rejected.batches, '-', 1) || '-' || excluded.seq
             ELSE rejected.batches || ' ' || excluded.batches END";
 
-/// What was refused under this number or a later one, and is not in the truth in a state from behind that.
-const REJECTED: &str = "SELECT r.database, r.key, r.long_key, r.reason FROM rejected AS r
-    WHERE r.epoch = $1 AND r.seq >= $2 AND NOT EXISTS (SELECT 1 FROM entries AS e
-        WHERE e.database = r.database AND e.key = r.key AND (e.epoch, e.seq) > (r.epoch, r.seq))";
+/// What was refused under this number or a later one, and is not in the truth in a state from behind that, as no closed period ever is.
+const REJECTED: &str = "SELECT r.database, r.key, r.long_key, r.period, r.reason FROM rejected AS r
+    WHERE r.epoch = $1 AND r.seq >= $2 AND (r.period <> '' OR NOT EXISTS (SELECT 1 FROM entries AS e
+        WHERE e.database = r.database AND e.key = r.key AND (e.epoch, e.seq) > (r.epoch, r.seq)))";
 
 /// Rows are found by the primary key one by one, whatever the planner guesses of a batch and of a table that has just grown: a plan that
 /// reads the whole table, or is compiled first, would take as long as a thousand batches.
@@ -63,8 +64,8 @@ fn begin_of(batch: &Batch, owner: OwnerId) -> String {
     )
 }
 
-/// Database, key in the index, long key, reason.
-type RejectedColumns = (i32, Vec<u8>, Option<Vec<u8>>, String);
+/// Database, key in the index, long key, closed period, reason.
+type RejectedColumns = (i32, Vec<u8>, Option<Vec<u8>>, String, String);
 
 impl PostgresStore {
     pub(super) async fn apply_batch(&self, owner: OwnerId, batch: &Batch) -> Result<Applied, StoreError> {
@@ -84,7 +85,7 @@ impl PostgresStore {
         }
         let closed = put_closed_periods(&mut transaction, batch).await?;
         put_flushes(&mut transaction, batch).await?;
-        let rejected = all_rejected(put_rows(&mut transaction, batch).await?, closed);
+        let rejected = [put_rows(&mut transaction, batch).await?, closed].concat();
         put_rejected(&mut transaction, batch, &rejected).await?;
         transaction.commit().await.map_err(unclear)?;
         self.held.note_found((batch.epoch, batch.seq));
@@ -118,6 +119,12 @@ async fn put_rejected(
             .bind(signed(batch.epoch))
             .bind(signed(batch.seq))
             .bind(batches_of(batch))
+            .bind(
+                rejected
+                    .iter()
+                    .map(|record| record.period.as_deref().unwrap_or_default())
+                    .collect::<Vec<&str>>(),
+            )
             .persistent(false)
             .execute(&mut *connection)
             .await
@@ -135,6 +142,8 @@ async fn read_rejected(
     let rows: Vec<RejectedColumns> =
         rejected.persistent(false).fetch_all(connection).await.map_err(unavailable)?;
     rows.into_iter()
-        .map(|(database, key, long, reason)| rejected_of(database, long.unwrap_or(key), reason))
+        .map(|(database, key, long, period, reason)| {
+            rejected_of(database, long.unwrap_or(key), period, reason)
+        })
         .collect()
 }

@@ -6,6 +6,7 @@ use super::PostgresStore;
 use super::error::{refusal_of_rows, unavailable};
 use super::key::{indexed, is_indexed};
 use crate::persist::batch::Batch;
+use crate::persist::chain::DROPPED;
 use crate::persist::closed::{ClosedPage, ClosedPlace, ClosedUntil, FoundClosed, closed_page_of};
 use crate::persist::rows::{ClosedRow, closed_rows_of, signed, subject_of};
 use crate::persist::store::{RejectedRecord, StoreError};
@@ -95,11 +96,17 @@ pub(super) async fn put_closed_periods(
     let mut chunks: Vec<&[ClosedRow<'_>]> = rows.chunks(CHUNK_ROWS).collect();
     while let Some(chunk) = chunks.pop() {
         let mut savepoint = connection.begin().await.map_err(unavailable)?;
-        let Err(error) = put_chunk(&mut savepoint, batch, chunk).await else {
-            savepoint.commit().await.map_err(unavailable)?;
-            continue;
+        let reason = match put_chunk(&mut savepoint, batch, chunk).await {
+            Ok(put) if put == chunk.len() => {
+                savepoint.commit().await.map_err(unavailable)?;
+                continue;
+            }
+            Ok(_) => DROPPED.to_owned(),
+            Err(error) => match refusal_of_rows(&error) {
+                Some(reason) => reason,
+                None => return Err(unavailable(error)),
+            },
         };
-        let Some(reason) = refusal_of_rows(&error) else { return Err(unavailable(error)) };
         savepoint.rollback().await.map_err(unavailable)?;
         if let [row] = chunk {
             rejected.push(row.rejected(&reason));
@@ -115,7 +122,7 @@ async fn put_chunk(
     connection: &mut PgConnection,
     batch: &Batch,
     rows: &[ClosedRow<'_>],
-) -> Result<(), sqlx::Error> {
+) -> Result<usize, sqlx::Error> {
     let keys: Vec<_> = rows.iter().map(|row| indexed(&row.closed.subject)).collect();
     let put = sqlx::query(CLOSE)
         .bind(rows.iter().map(|row| i32::from(row.closed.database)).collect::<Vec<i32>>())
@@ -130,5 +137,6 @@ async fn put_chunk(
         .bind(rows.iter().map(|row| row.maximum).collect::<Vec<i64>>())
         .bind(signed(batch.epoch))
         .bind(signed(batch.seq));
-    put.persistent(false).execute(connection).await.map(|_| ())
+    let put = put.persistent(false).execute(connection).await?;
+    Ok(usize::try_from(put.rows_affected()).unwrap_or(usize::MAX))
 }

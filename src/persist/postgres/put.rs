@@ -6,8 +6,8 @@ use sqlx::{Arguments, Connection, Encode, PgConnection, Postgres, Type};
 use super::error::{refusal_of_rows, unavailable};
 use super::key::{indexed, is_indexed, long};
 use crate::persist::batch::Batch;
-use crate::persist::chain::overtaken;
-use crate::persist::rows::{Row, Rows, signed};
+use crate::persist::chain::{DROPPED, dropped};
+use crate::persist::rows::{Row, Rows, signed, unsigned};
 use crate::persist::store::{RejectedRecord, StoreError};
 
 /// Rows in one statement: few round trips, several chunks of what one flush has, and where a row is refused it is found in 12 halvings.
@@ -27,6 +27,12 @@ const MERGE: &str = "MERGE INTO entries AS e
     WHEN NOT MATCHED THEN INSERT (database, key, long_key, type, state, expires_at_ms, usage, subject, deleted, epoch, seq)
         VALUES (r.database, r.key, r.long_key, r.type, r.state, r.expires_at_ms, r.usage::json,
             CASE WHEN $11 THEN convert_from(r.key, 'UTF8') ELSE r.subject END, r.state IS NULL, $1, $2)";
+
+/// Of the rows that were to be put those that are not there, or as another batch has put them: counted from 1.
+const OTHERS: &str = "SELECT r.at, e.epoch, e.seq
+    FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY AS r (database, key, at)
+        LEFT JOIN entries AS e ON e.database = r.database AND e.key = r.key
+    WHERE e.key IS NULL OR (e.epoch, e.seq) <> ($3, $4)";
 
 /// Some rows, and the same as Postgres takes them.
 struct Chunk<'a> {
@@ -83,7 +89,7 @@ async fn put_chunk(
             Ok(done) => {
                 let asked = u64::try_from(some.len()).expect("a length fits 64 bits");
                 if done.rows_affected() < asked {
-                    return Err(overtaken(batch, asked - done.rows_affected()));
+                    rejected.append(&mut dropped_rows(&mut savepoint, batch, some).await?);
                 }
                 savepoint.commit().await.map_err(unavailable)?;
             }
@@ -101,6 +107,30 @@ async fn put_chunk(
         }
     }
     Ok(())
+}
+
+/// The rows that are not there although their statement was not refused.
+async fn dropped_rows(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    rows: &[Row<'_>],
+) -> Result<Vec<RejectedRecord>, StoreError> {
+    let keys: Vec<_> = rows.iter().map(|row| indexed(row.key)).collect();
+    let others: Vec<(i64, Option<i64>, Option<i64>)> = sqlx::query_as(OTHERS)
+        .bind(rows.iter().map(|row| row.database).collect::<Vec<i32>>())
+        .bind(keys.iter().map(|key| &**key).collect::<Vec<&[u8]>>())
+        .bind(signed(batch.epoch))
+        .bind(signed(batch.seq))
+        .persistent(false)
+        .fetch_all(connection)
+        .await
+        .map_err(unavailable)?;
+    let others = others.into_iter().map(|(at, epoch, seq)| {
+        let at = usize::try_from(at - 1).expect("rows are counted from 1");
+        (at, epoch.zip(seq).map(|(epoch, seq)| (unsigned(epoch), unsigned(seq))))
+    });
+    let dropped = dropped(batch, others)?;
+    Ok(dropped.into_iter().map(|at| rows[at].rejected(DROPPED.to_owned())).collect())
 }
 
 fn arguments(batch: &Batch, rows: &[Row<'_>]) -> PgArguments {

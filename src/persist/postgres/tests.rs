@@ -59,7 +59,7 @@ impl Fixture {
         let fixture = Self::empty().await;
         assert_eq!(
             fixture.store.migrate(false).await.unwrap(),
-            ["0001 truth", "0002 refused_batches", "0003 snapshots"]
+            ["0001 truth", "0002 refused_batches", "0003 snapshots", "0004 refused_periods"]
         );
         fixture
     }
@@ -122,14 +122,14 @@ async fn a_dry_run_changes_nothing() {
     for _ in 0..2 {
         assert_eq!(
             fixture.store.migrate(true).await.unwrap(),
-            ["0001 truth", "0002 refused_batches", "0003 snapshots"]
+            ["0001 truth", "0002 refused_batches", "0003 snapshots", "0004 refused_periods"]
         );
     }
     assert!(matches!(fixture.store.owner().await, Err(StoreError::Denied(_))));
     assert_eq!(fixture.store.data_set().await, Ok(None));
     assert_eq!(
         fixture.store.migrate(false).await.unwrap(),
-        ["0001 truth", "0002 refused_batches", "0003 snapshots"]
+        ["0001 truth", "0002 refused_batches", "0003 snapshots", "0004 refused_periods"]
     );
     assert_eq!(fixture.store.migrate(true).await, Ok(Vec::new()));
 }
@@ -161,7 +161,7 @@ async fn another_schema_is_refused() {
 #[tokio::test]
 async fn refusals_from_before_they_were_kept_count() {
     let fixture = Fixture::migrated().await;
-    let undo = "DROP TABLE refused_batches; ALTER TABLE rejected DROP COLUMN batches;
+    let undo = "DROP TABLE refused_batches; ALTER TABLE rejected DROP COLUMN batches, DROP COLUMN period, ADD PRIMARY KEY (database, key);
         ALTER TABLE owner DROP COLUMN pruned; DELETE FROM quotad_migrations WHERE version >= 2";
     contract::refusals_are_kept_by_a_migration(&fixture, fixture.run(undo.to_owned())).await;
 }
@@ -210,6 +210,17 @@ async fn closed_periods_that_are_refused_block_nobody() {
     let constraint = "ALTER TABLE closed_periods ADD CONSTRAINT mine CHECK (subject <> 'bad')";
     fixture.run(constraint.to_owned()).await;
     contract::refused_closed_periods_block_nobody(&fixture.store).await;
+}
+
+#[tokio::test]
+async fn rows_that_a_trigger_drops_block_nobody() {
+    let fixture = Fixture::migrated().await;
+    let drops = "CREATE FUNCTION drops() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN IF new.subject = 'bad' THEN RETURN NULL; END IF; RETURN new; END $$;
+        CREATE TRIGGER mine BEFORE INSERT OR UPDATE ON entries FOR EACH ROW EXECUTE FUNCTION drops();
+        CREATE TRIGGER mine BEFORE INSERT OR UPDATE ON closed_periods FOR EACH ROW EXECUTE FUNCTION drops()";
+    fixture.run(drops.to_owned()).await;
+    contract::dropped_rows_block_nobody(&fixture.store).await;
 }
 
 /// It would refuse the commit, and with it every row of the batch, as often as that is tried.

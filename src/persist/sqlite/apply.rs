@@ -10,8 +10,8 @@ use super::closed::put_closed_periods;
 use super::error::{refusal_of_row, unavailable, unclear};
 use super::owner::read_owner;
 use crate::persist::batch::Batch;
-use crate::persist::chain::{check, continued_by, overtaken, refusal_of_found};
-use crate::persist::rows::{Row, Rows, all_rejected, rejected_of, signed, subject_of};
+use crate::persist::chain::{DROPPED, check, continued_by, dropped, refusal_of_found};
+use crate::persist::rows::{Row, Rows, rejected_of, signed, subject_of, unsigned};
 use crate::persist::store::{Applied, OwnerId, RejectedRecord, StoreError};
 use crate::persist::told_epochs::batches_of;
 
@@ -25,22 +25,26 @@ const FLUSH: &str = "INSERT INTO flushed (database, epoch, seq) VALUES (?, ?, ?)
     ON CONFLICT (database) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq";
 
 /// A row that was refused before and not taken since lacks what was changed then too. Of very many times all batches between are noted.
-const REJECT: &str = "INSERT INTO rejected (database, key, subject, reason, rejected_at_ms, epoch, seq, batches)
-    VALUES (?, ?, ?, ?, CAST(unixepoch('subsec') * 1000 AS INTEGER), ?, ?, ?)
-    ON CONFLICT (database, key) DO UPDATE SET reason = excluded.reason, rejected_at_ms = excluded.rejected_at_ms,
+const REJECT: &str = "INSERT INTO rejected (database, key, period, subject, reason, rejected_at_ms, epoch, seq, batches)
+    VALUES (?, ?, ?, ?, ?, CAST(unixepoch('subsec') * 1000 AS INTEGER), ?, ?, ?)
+    ON CONFLICT (database, key, period) DO UPDATE SET reason = excluded.reason, rejected_at_ms = excluded.rejected_at_ms,
         epoch = excluded.epoch, seq = excluded.seq, batches = CASE WHEN rejected.epoch < excluded.epoch
-            OR EXISTS (SELECT 1 FROM entries AS e WHERE e.database = rejected.database AND e.key = rejected.key
-                AND (e.epoch, e.seq) > (rejected.epoch, rejected.seq))
-            OR EXISTS (SELECT 1 FROM flushed AS f WHERE f.database = rejected.database
-                AND (f.epoch, f.seq) > (rejected.epoch, rejected.seq))
+            OR rejected.period = '' AND (
+                EXISTS (SELECT 1 FROM entries AS e WHERE e.database = rejected.database AND e.key = rejected.key
+                    AND (e.epoch, e.seq) > (rejected.epoch, rejected.seq))
+                OR EXISTS (SELECT 1 FROM flushed AS f WHERE f.database = rejected.database
+                    AND (f.epoch, f.seq) > (rejected.epoch, rejected.seq)))
             THEN excluded.batches
             WHEN length(rejected.batches) > 1000 THEN substr(rejected.batches, 1, instr(rejected.batches, '-')) || excluded.seq
             ELSE rejected.batches || ' ' || excluded.batches END";
 
-/// What was refused under this number or a later one, and is not in the truth in a state from behind that.
-const REJECTED: &str = "SELECT r.database, r.key, r.reason FROM rejected AS r
-    WHERE r.epoch = ? AND r.seq >= ? AND NOT EXISTS (SELECT 1 FROM entries AS e
-        WHERE e.database = r.database AND e.key = r.key AND (e.epoch, e.seq) > (r.epoch, r.seq))";
+/// What was refused under this number or a later one, and is not in the truth in a state from behind that, as no closed period ever is.
+const REJECTED: &str = "SELECT r.database, r.key, r.period, r.reason FROM rejected AS r
+    WHERE r.epoch = ? AND r.seq >= ? AND (r.period <> '' OR NOT EXISTS (SELECT 1 FROM entries AS e
+        WHERE e.database = r.database AND e.key = r.key AND (e.epoch, e.seq) > (r.epoch, r.seq)))";
+
+/// Which batch has written a row.
+const WRITTEN: &str = "SELECT epoch, seq FROM entries WHERE database = ? AND key = ?";
 
 /// The statement for a whole chunk, which is prepared once.
 static UPSERT_CHUNK: LazyLock<Arc<str>> = LazyLock::new(|| upsert(CHUNK_ROWS).into());
@@ -103,7 +107,7 @@ impl SqliteStore {
             chunk = next;
         }
         rejected.append(&mut rows.rejected);
-        let rejected = all_rejected(rejected, closed);
+        rejected.extend(closed);
         put_rejected(&mut transaction, batch, &rejected).await?;
         transaction.commit().await.map_err(unclear)?;
         Ok(Applied::Whole { rejected })
@@ -127,7 +131,7 @@ async fn put_rows(
             Ok(put) => {
                 let asked = u64::try_from(range.len()).expect("a length fits 64 bits");
                 if put < asked {
-                    return Err(overtaken(batch, asked - put));
+                    rejected.append(&mut dropped_rows(transaction, batch, &rows[range]).await?);
                 }
             }
             Err(error) => match refusal_of_row(&error) {
@@ -138,6 +142,29 @@ async fn put_rows(
         }
     }
     Ok(())
+}
+
+/// The rows that are not there although their statement was not refused.
+async fn dropped_rows(
+    connection: &mut SqliteConnection,
+    batch: &Batch,
+    rows: &[Row<'_>],
+) -> Result<Vec<RejectedRecord>, StoreError> {
+    let mut others = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        let written: Option<(i64, i64)> = sqlx::query_as(WRITTEN)
+            .bind(row.database)
+            .bind(row.key)
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(unavailable)?;
+        let written = written.map(|(epoch, seq)| (unsigned(epoch), unsigned(seq)));
+        if written != Some((batch.epoch, batch.seq)) {
+            others.push((at, written));
+        }
+    }
+    let dropped = dropped(batch, others.into_iter())?;
+    Ok(dropped.into_iter().map(|at| rows[at].rejected(DROPPED.to_owned())).collect())
 }
 
 /// The second half, then the first: a stack gives the first one next.
@@ -177,6 +204,7 @@ async fn put_rejected(
         sqlx::query(REJECT)
             .bind(record.database)
             .bind(&*record.key)
+            .bind(record.period.as_deref().unwrap_or_default())
             .bind(subject_of(&record.key))
             .bind(&record.reason)
             .bind(signed(batch.epoch))
@@ -194,11 +222,13 @@ async fn read_rejected(
     connection: &mut SqliteConnection,
     batch: &Batch,
 ) -> Result<Vec<RejectedRecord>, StoreError> {
-    let rows: Vec<(i32, Vec<u8>, String)> = sqlx::query_as(REJECTED)
+    let rows: Vec<(i32, Vec<u8>, String, String)> = sqlx::query_as(REJECTED)
         .bind(signed(batch.epoch))
         .bind(signed(batch.first_seq))
         .fetch_all(connection)
         .await
         .map_err(unavailable)?;
-    rows.into_iter().map(|(database, key, reason)| rejected_of(database, key, reason)).collect()
+    rows.into_iter()
+        .map(|(database, key, period, reason)| rejected_of(database, key, period, reason))
+        .collect()
 }

@@ -5,6 +5,7 @@ use sqlx::{Sqlite, Transaction};
 use super::SqliteStore;
 use super::error::{refusal_of_row, unavailable};
 use crate::persist::batch::Batch;
+use crate::persist::chain::DROPPED;
 use crate::persist::closed::{ClosedPage, ClosedPlace, ClosedUntil, FoundClosed, closed_page_of};
 use crate::persist::rows::{closed_rows_of, signed, subject_of};
 use crate::persist::store::{RejectedRecord, StoreError};
@@ -79,10 +80,14 @@ pub(super) async fn put_closed_periods(
             .bind(row.maximum)
             .bind(signed(batch.epoch))
             .bind(signed(batch.seq));
-        if let Err(error) = put.execute(&mut **transaction).await {
+        match put.execute(&mut **transaction).await {
+            Ok(put) if put.rows_affected() > 0 => {}
+            Ok(_) => rejected.push(row.rejected(DROPPED)),
             // A statement that is refused has undone itself.
-            let Some(reason) = refusal_of_row(&error) else { return Err(unavailable(error)) };
-            rejected.push(row.rejected(&reason));
+            Err(error) => match refusal_of_row(&error) {
+                Some(reason) => rejected.push(row.rejected(&reason)),
+                None => return Err(unavailable(error)),
+            },
         }
     }
     Ok(rejected)

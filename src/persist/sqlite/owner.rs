@@ -32,10 +32,10 @@ const OPEN_EPOCH: &str = "INSERT INTO epochs (epoch, started_at_ms, first_seq)
 
 /// What an epoch that ends has had refused, and not taken since.
 const REFUSED: &str = "SELECT r.batches FROM rejected AS r
-    WHERE r.epoch = ?1 AND NOT EXISTS (SELECT 1 FROM entries AS e
+    WHERE r.epoch = ?1 AND (r.period <> '' OR NOT EXISTS (SELECT 1 FROM entries AS e
             WHERE e.database = r.database AND e.key = r.key AND (e.epoch, e.seq) > (r.epoch, r.seq))
         AND NOT EXISTS (SELECT 1 FROM flushed AS f
-            WHERE f.database = r.database AND (f.epoch, f.seq) > (r.epoch, r.seq))
+            WHERE f.database = r.database AND (f.epoch, f.seq) > (r.epoch, r.seq)))
     GROUP BY r.batches ORDER BY max(r.seq) DESC LIMIT ?2";
 
 const KEEP_REFUSED: &str =

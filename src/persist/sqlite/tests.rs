@@ -22,7 +22,7 @@ impl Fixture {
         let fixture = Self::empty().await;
         assert_eq!(
             fixture.store.migrate(false).await.unwrap(),
-            ["0001 truth", "0002 refused_batches", "0003 snapshots"]
+            ["0001 truth", "0002 refused_batches", "0003 snapshots", "0004 refused_periods"]
         );
         fixture
     }
@@ -116,6 +116,24 @@ async fn closed_periods_that_are_refused_block_nobody() {
 }
 
 #[tokio::test]
+async fn rows_that_a_trigger_drops_block_nobody() {
+    let fixture = Fixture::migrated().await;
+    fixture
+        .run(
+            "CREATE TRIGGER drops BEFORE INSERT ON entries WHEN new.subject = 'bad'
+            BEGIN SELECT RAISE(IGNORE); END",
+        )
+        .await;
+    fixture
+        .run(
+            "CREATE TRIGGER drops_too BEFORE INSERT ON closed_periods WHEN new.subject = 'bad'
+            BEGIN SELECT RAISE(IGNORE); END",
+        )
+        .await;
+    contract::dropped_rows_block_nobody(&fixture.store).await;
+}
+
+#[tokio::test]
 async fn the_file_is_its_owners_and_keeps_what_was_applied() {
     let fixture = Fixture::migrated().await;
     let path = fixture.directory.path().join("truth.sqlite");
@@ -137,14 +155,14 @@ async fn a_dry_run_changes_nothing() {
     for _ in 0..2 {
         assert_eq!(
             fixture.store.migrate(true).await.unwrap(),
-            ["0001 truth", "0002 refused_batches", "0003 snapshots"]
+            ["0001 truth", "0002 refused_batches", "0003 snapshots", "0004 refused_periods"]
         );
     }
     assert!(matches!(fixture.store.owner().await, Err(StoreError::Denied(_))));
     assert_eq!(fixture.store.data_set().await, Ok(None));
     assert_eq!(
         fixture.store.migrate(false).await.unwrap(),
-        ["0001 truth", "0002 refused_batches", "0003 snapshots"]
+        ["0001 truth", "0002 refused_batches", "0003 snapshots", "0004 refused_periods"]
     );
     assert_eq!(fixture.store.migrate(true).await, Ok(Vec::new()));
 }
@@ -165,7 +183,20 @@ async fn refusals_from_before_they_were_kept_count() {
     let fixture = Fixture::migrated().await;
     let undo = async {
         fixture.run("DROP TABLE refused_batches").await;
-        fixture.run("ALTER TABLE rejected DROP COLUMN batches").await;
+        fixture.run("ALTER TABLE rejected RENAME TO rejected_behind").await;
+        fixture
+            .run(
+                "CREATE TABLE rejected (database, key, subject, reason, rejected_at_ms, epoch, seq,
+                    PRIMARY KEY (database, key)) WITHOUT ROWID",
+            )
+            .await;
+        fixture
+            .run(
+                "INSERT INTO rejected SELECT database, key, subject, reason, rejected_at_ms, epoch, seq
+                FROM rejected_behind",
+            )
+            .await;
+        fixture.run("DROP TABLE rejected_behind").await;
         fixture.run("ALTER TABLE owner DROP COLUMN pruned").await;
         fixture.run("DELETE FROM migrations WHERE version >= 2").await;
     };

@@ -20,7 +20,7 @@ impl Fixture {
         let store = PostgresStore::new(&PostgresOptions::parse(&url).unwrap());
         assert_eq!(
             store.migrate(false).await.unwrap(),
-            ["0001 truth", "0002 refused_batches", "0003 snapshots"]
+            ["0001 truth", "0002 refused_batches", "0003 snapshots", "0004 refused_periods"]
         );
         Self { store, pooler: Some(pooler), ..fixture }
     }

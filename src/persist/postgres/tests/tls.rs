@@ -92,7 +92,7 @@ async fn only_the_right_certificate_under_the_right_name_is_accepted() {
     let accepted = store("localhost", server.port, &right);
     assert_eq!(
         accepted.migrate(false).await.unwrap(),
-        ["0001 truth", "0002 refused_batches", "0003 snapshots"]
+        ["0001 truth", "0002 refused_batches", "0003 snapshots", "0004 refused_periods"]
     );
     let mut transaction = accepted.begin().await.unwrap();
     let encrypted: bool = sqlx::query_scalar("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
