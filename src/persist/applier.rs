@@ -253,39 +253,44 @@ impl Applier {
             expected = batch.first_seq - 1,
             "the truth has lost batches that it had committed; they are applied again"
         );
-        if self.set_outbox_back(applied, batch.first_seq - 1) {
-            let read = self.apply_from_outbox_behind(applied).await;
+        if let Some(from) = self.set_outbox_back(applied, batch.first_seq - 1) {
+            let read = self.apply_from_outbox_behind(applied, from).await;
             // Perhaps it is on no disk.
             if read < batch.seq && !self.progress.is_fenced() {
                 Box::pin(self.apply_until_done(batch, false)).await;
             }
             return;
         }
-        let kept = self.outbox.as_ref().and_then(|outbox| outbox.lock().first_kept_seq());
-        self.stats.lost_windows.add(1);
-        tracing::error!(
-            applied,
-            first_kept = kept,
-            "batches that the truth lost are not kept any more: all that is in memory is written again, but keys that were only in the \
-             truth, and deletions, may be lost"
-        );
-        self.signals.everything();
+        self.note_lost_window(applied, batch.first_seq);
         // The next cut has all of it, so nothing has to come between.
         let batch = Batch { first_seq: applied + 1, ..batch };
         Box::pin(self.apply_until_done(batch, true)).await;
     }
 
-    /// Whether the outbox still has what comes behind batch `applied`, up to `last`; then it is read from there.
-    fn set_outbox_back(&self, applied: u64, last: u64) -> bool {
-        let Some(outbox) = &self.outbox else { return false };
-        let mut outbox = outbox.lock();
-        let has_all = outbox.first_kept_seq().is_some_and(|kept| kept <= applied + 1)
-            && outbox.last_seq().is_some_and(|kept| kept >= last);
-        if has_all {
-            outbox.set_back(applied);
-            self.pending.leave_to_outbox();
+    /// What lies between batch `applied` and batch `first_kept` is in the truth no more, and not in the outbox.
+    fn note_lost_window(&self, applied: u64, first_kept: u64) {
+        self.stats.lost_windows.add(1);
+        tracing::error!(
+            applied,
+            first_kept,
+            "batches that the truth lost are not kept any more: all that is in memory is written again, but keys that were only in the \
+             truth, and deletions, may be lost"
+        );
+        self.signals.everything();
+    }
+
+    /// Lets the outbox be read behind batch `applied`, up to `last`; answers behind which batch, which is a later one where the outbox has
+    /// not all of it any more. `None`: it has not the last.
+    fn set_outbox_back(&self, applied: u64, last: u64) -> Option<u64> {
+        let mut outbox = self.outbox.as_ref()?.lock();
+        let first_kept = outbox.first_kept_seq()?;
+        if outbox.last_seq()? < last {
+            return None;
         }
-        has_all
+        let from = applied.max(first_kept - 1);
+        outbox.set_back(from);
+        self.pending.leave_to_outbox();
+        Some(from)
     }
 
     /// A fetch has found the truth behind what it was known to have: if it is so, that is applied again, though nothing else is to do.
@@ -310,21 +315,28 @@ impl Applier {
             known,
             "the truth has lost batches that it had committed; they are applied again"
         );
-        if self.set_outbox_back(row.applied, known) {
-            let _read = self.apply_from_outbox_behind(row.applied).await;
+        if let Some(from) = self.set_outbox_back(row.applied, known) {
+            let _read = self.apply_from_outbox_behind(row.applied, from).await;
         } else {
             // The next batch, which has all that is in memory, tells of the gap.
             self.signals.everything();
         }
     }
 
-    /// Replays what the outbox has behind `applied`; answers the last batch that it read.
-    async fn apply_from_outbox_behind(&self, applied: u64) -> u64 {
-        let mut read = applied;
+    /// Replays what the outbox has behind `from` on a truth at `applied`; answers the last batch that it read.
+    async fn apply_from_outbox_behind(&self, applied: u64, from: u64) -> u64 {
+        if from > applied {
+            self.note_lost_window(applied, from + 1);
+        }
+        let mut read = from;
         loop {
             match self.read_outbox(read).await {
                 Ok(None) => break,
-                Ok(Some(batch)) => {
+                Ok(Some(mut batch)) => {
+                    if read == from {
+                        // What comes between is nowhere.
+                        batch.first_seq = batch.first_seq.min(applied + 1);
+                    }
                     read = batch.seq;
                     Box::pin(self.apply_until_done(batch, false)).await;
                     if self.progress.is_fenced() || read >= self.progress.kept() {
@@ -377,19 +389,24 @@ impl Applier {
         );
         let mut at = found;
         while at < own && at - found < MAX_RETAKEN_EPOCHS {
-            at = match self.store.begin_epoch(&self.claim).await {
-                Ok(Claimed::Epoch(epoch)) => epoch.epoch,
+            let claim = Claim { behind: Some(at), ..self.claim.clone() };
+            match self.store.begin_epoch(&claim).await {
+                Ok(Claimed::Epoch(epoch)) => {
+                    at = epoch.epoch;
+                    continue;
+                }
+                Ok(Claimed::Moved) => {}
                 Ok(_) => return false,
-                // It may have been taken all the same: one more would be one too many.
                 Err(error) => {
                     self.note_trouble(error.to_string());
                     sleep(BACKOFF.pause_at_most()).await;
-                    match self.owner_row().await {
-                        row if row.owner == Some(self.owner) => row.epoch,
-                        _ => return false,
-                    }
                 }
-            };
+            }
+            // It may have been taken all the same, or be yet: one more would be one too many.
+            match self.owner_row().await {
+                row if row.owner == Some(self.owner) => at = row.epoch,
+                _ => return false,
+            }
         }
         if at > own {
             self.progress.set_epoch(at);

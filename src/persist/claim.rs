@@ -10,6 +10,9 @@ pub(super) fn judge(owner: &OwnerRow, claim: &Claim) -> Result<Option<DataSetId>
     if claim.data_set.is_some() && claim.data_set != owner.data_set {
         return Err(Claimed::WrongDataSet { found: owner.data_set });
     }
+    if claim.behind.is_some_and(|epoch| epoch != owner.epoch) {
+        return Err(Claimed::Moved);
+    }
     if owner.owner == Some(claim.owner) {
         return Ok(owner.data_set);
     }

@@ -54,7 +54,7 @@ macro_rules! suite {
     ($harness:expr) => {
         $crate::persist::contract::suite!(
             $harness;
-            batches_form_a_chain, a_retry_is_harmless, a_retry_tells_what_was_refused, a_merged_batch_continues_where_its_parts_ended, another_epoch_is_fenced, a_second_owner_is_refused,
+            batches_form_a_chain, a_claim_behind_another_epoch_changes_nothing, a_retry_is_harmless, a_retry_tells_what_was_refused, a_merged_batch_continues_where_its_parts_ended, another_epoch_is_fenced, a_second_owner_is_refused,
             a_lease_is_taken_over_by_its_rules, a_release_frees_the_truth, another_data_set_is_refused,
             epochs_are_told, an_ended_epoch_keeps_what_was_refused, values_of_every_kind_come_back, values_of_any_size_come_back, a_fetch_tells_how_far_the_truth_is, deleted_keys_are_gone, a_flush_spares_its_own_batch,
             a_key_of_another_type_stays_one_row, keys_end_when_they_expire, a_refused_row_blocks_nobody,
@@ -90,6 +90,7 @@ pub(super) fn claim(owner: OwnerId) -> Claim {
         lease: LEASE,
         take_over: false,
         same_directory: false,
+        behind: None,
     }
 }
 

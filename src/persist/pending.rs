@@ -192,7 +192,11 @@ impl Pending {
         // That takes some milliseconds for each batch, for which others on this runtime need not wait.
         let merge = || Batch::merge_all(batches.into_iter().map(|(batch, _)| batch));
         let merged = tokio::task::spawn_blocking(merge).await.ok().flatten();
-        let merged = merged.expect("several batches are merged into one");
+        self.end_merging(merged.expect("several batches are merged into one"), bytes, forgotten);
+    }
+
+    /// Puts back what was taken out of so many bytes, unless everything was forgotten since.
+    fn end_merging(&self, merged: Batch, bytes: usize, forgotten: u64) {
         let mut state = self.state.lock();
         state.is_merging = false;
         if state.forgotten == forgotten {

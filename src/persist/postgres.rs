@@ -17,6 +17,7 @@ mod restore;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::{PgPool, PgPoolOptions};
@@ -79,6 +80,9 @@ const LONG_CALL_TIMEOUT: Duration = Duration::from_secs(60);
 const ROWS_PER_SECOND: usize = 10_000;
 const BYTES_PER_SECOND: usize = 2 * 1024 * 1024;
 
+/// The most times of that which a batch is given, where it was late again and again: minutes, and hours for a large one.
+const MAX_PATIENCE: u32 = 64;
+
 /// How long a connection that is given back may take to say that it lives, before it is closed: one whose call was given up waits for the
 /// answer of that.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -94,6 +98,8 @@ pub struct PostgresStore {
     pool: PgPool,
     /// Connections that fetches use one after the other.
     held: Arc<HeldConnections>,
+    /// How many times the usual time the next batch has.
+    patience: AtomicU32,
     /// Where connections are made.
     runtime: Handle,
     /// What every transaction begins with.
@@ -119,6 +125,7 @@ impl PostgresStore {
         Self {
             pool,
             held: Arc::default(),
+            patience: AtomicU32::new(1),
             runtime: Handle::current(),
             begin: options.begin().into(),
             begin_repeatable: options.begin_repeatable().into(),
@@ -131,6 +138,17 @@ impl PostgresStore {
     pub async fn close(&self) {
         self.held.close();
         self.pool.close().await;
+    }
+
+    /// Rows that the database checks one by one, since it refuses thousands of them, take as long each time: the next attempt has twice the
+    /// time of one that was late.
+    fn note_apply(&self, is_late: bool, is_done: bool) {
+        let patience = self.patience.load(Ordering::Relaxed);
+        if is_late {
+            self.patience.store(patience.saturating_mul(2).min(MAX_PATIENCE), Ordering::Relaxed);
+        } else if is_done {
+            self.patience.store(1, Ordering::Relaxed);
+        }
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
@@ -255,16 +273,16 @@ fn call_timeout(rows: usize, bytes: usize) -> Duration {
     CALL_TIMEOUT.saturating_add(Duration::from_secs(seconds))
 }
 
+fn no_answer(limit: Duration) -> StoreError {
+    StoreError::Unclear(format!("no answer within {} s", limit.as_secs()))
+}
+
 /// Gives a call up that takes longer than `limit`. What it changes may be changed or not.
 fn within<'a, T: 'a>(
     limit: Duration,
     call: impl Future<Output = Result<T, StoreError>> + Send + 'a,
 ) -> Answer<'a, T> {
-    Box::pin(async move {
-        tokio::time::timeout(limit, call)
-            .await
-            .unwrap_or_else(|_| Err(StoreError::Unclear(format!("no answer within {} s", limit.as_secs()))))
-    })
+    Box::pin(async move { tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(no_answer(limit))) })
 }
 
 impl Store for PostgresStore {
@@ -294,7 +312,17 @@ impl Store for PostgresStore {
 
     fn apply<'a>(&'a self, owner: OwnerId, batch: &'a Batch) -> Answer<'a, Applied> {
         let rows = batch.records.len() + batch.closed_periods.len();
-        within(call_timeout(rows, batch.weight()), self.apply_batch(owner, batch))
+        let applying = self.apply_batch(owner, batch);
+        Box::pin(async move {
+            let limit =
+                call_timeout(rows, batch.weight()).saturating_mul(self.patience.load(Ordering::Relaxed));
+            let (answer, is_late) = match tokio::time::timeout(limit, applying).await {
+                Ok(answer) => (answer, false),
+                Err(_) => (Err(no_answer(limit)), true),
+            };
+            self.note_apply(is_late, answer.is_ok());
+            answer
+        })
     }
 
     fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Fetched> {

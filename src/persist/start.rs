@@ -144,6 +144,7 @@ fn claim(parts: &StartParts, same_directory: bool) -> Claim {
         lease: parts.lease,
         take_over: parts.take_over,
         same_directory,
+        behind: None,
     }
 }
 
@@ -236,7 +237,8 @@ fn refusal_text(refusal: &Claimed, parts: &StartParts) -> String {
             Some(own) => wrong_data_set(parts.directory.path(), own, *found),
             None => "the truth holds other data than was found a moment ago".to_owned(),
         },
-        Claimed::Epoch(_) => String::new(),
+        // It was not asked for.
+        Claimed::Epoch(_) | Claimed::Moved => String::new(),
     }
 }
 
@@ -308,11 +310,15 @@ async fn retake(parts: &StartParts, found: u64, wanted: u64) -> Result<(), Start
     if found < wanted {
         tracing::error!(found, wanted, "the truth has lost epochs, which are taken again");
     }
-    let claim = Claim { same_directory: true, ..claim_of_owner(parts) };
-    // What is taken is asked each time: where the answer to a commit is lost, one more would be one too many.
-    while patiently(parts, || parts.store.owner()).await?.epoch < wanted {
+    // What is taken is asked each time: where the answer to a commit is lost, or comes late, one more would be one too many.
+    loop {
+        let at = patiently(parts, || parts.store.owner()).await?.epoch;
+        if at >= wanted {
+            return Ok(());
+        }
+        let claim = Claim { behind: Some(at), ..claim_of_owner(parts) };
         match parts.store.begin_epoch(&claim).await {
-            Ok(Claimed::Epoch(_)) => {}
+            Ok(Claimed::Epoch(_) | Claimed::Moved) => {}
             Ok(refusal) => return Err(StartRefused(refusal_text(&refusal, parts))),
             Err(StoreError::Unavailable(_) | StoreError::Unclear(_)) => {
                 tokio::time::sleep(BACKOFF.pause_at_most()).await;
@@ -320,7 +326,6 @@ async fn retake(parts: &StartParts, found: u64, wanted: u64) -> Result<(), Start
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
 }
 
 fn claim_of_owner(parts: &StartParts) -> Claim {
@@ -331,6 +336,7 @@ fn claim_of_owner(parts: &StartParts) -> Claim {
         lease: parts.lease,
         take_over: false,
         same_directory: true,
+        behind: None,
     }
 }
 

@@ -266,6 +266,8 @@ pub struct Claim {
     pub take_over: bool,
     /// Whether the owner that is named had this data directory.
     pub same_directory: bool,
+    /// The epoch that it is behind; `None`: any. A claim whose answer was lost may be committed yet, and is not to be followed by another.
+    pub behind: Option<u64>,
 }
 
 /// What became of a claim.
@@ -285,6 +287,8 @@ pub enum Claimed {
         /// Whose it was.
         holder: String,
     },
+    /// The truth is at another epoch than the one that was to be followed.
+    Moved,
     /// A restore has begun and not ended, so half of the data is missing; nothing but the restore takes it.
     HalfRestored {
         /// Which restore.

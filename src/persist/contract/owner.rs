@@ -23,6 +23,18 @@ pub(in crate::persist) async fn another_epoch_is_fenced(harness: &impl Harness) 
     assert_eq!(integers(store, &["a"]).await, [Some(5)]);
 }
 
+/// A claim whose answer was lost is tried again, and may be committed meanwhile.
+pub(in crate::persist) async fn a_claim_behind_another_epoch_changes_nothing(harness: &impl Harness) {
+    let store = harness.store();
+    let behind = |epoch| Claim { behind: Some(epoch), ..claim(OWNER) };
+    let first = epoch_of(store, &behind(0)).await.epoch;
+    for other in [0, first + 1] {
+        assert_eq!(store.begin_epoch(&behind(other)).await, Ok(Claimed::Moved));
+        assert_eq!(store.owner().await.unwrap().epoch, first);
+    }
+    assert_eq!(epoch_of(store, &behind(first)).await.epoch, first + 1);
+}
+
 pub(in crate::persist) async fn a_second_owner_is_refused(harness: &impl Harness) {
     let store = harness.store();
     let epoch = claimed(store).await;

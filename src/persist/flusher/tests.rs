@@ -256,6 +256,7 @@ fn a_server_whose_truth_another_owns_is_fenced_and_changes_nothing() {
             lease: LEASE,
             take_over: true,
             same_directory: false,
+            behind: None,
         };
         assert!(matches!(store.begin_epoch(&claim).await, Ok(Claimed::Epoch(_))));
         half.put(0, 2);
@@ -368,6 +369,43 @@ fn a_lost_epoch_is_taken_again_once_where_the_answer_is_lost_too() {
 }
 
 /// The disk took nothing, the end is near, and the last batch is small enough for it.
+/// A replica is promoted that lacks more than the outbox keeps: what that has is applied again, also a deletion, which nothing in memory
+/// knows of.
+#[test]
+fn behind_a_gap_larger_than_the_window_the_outbox_is_replayed_as_far_as_it_goes() {
+    let directory = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let store = Arc::new(FakeStore::new());
+        let mut half = Half::start(directory.path(), &store).await;
+        let step = async |half: &mut Half| {
+            half.flush();
+            half.until_applied().await;
+        };
+        half.put(1, 10);
+        half.put(2, 20);
+        step(&mut half).await;
+        half.put(3, 30);
+        step(&mut half).await;
+        // As where the window has moved on.
+        half.parts.outbox.as_ref().unwrap().lock().clear().unwrap();
+        half.delete(2);
+        step(&mut half).await;
+        half.put(1, 11);
+        step(&mut half).await;
+        store.lose_commits(3);
+        assert_eq!(store.owner().await.unwrap().applied, 1);
+        half.put(4, 40);
+        step(&mut half).await;
+        assert_eq!(half.parts.stats.lost_windows.value(), 1);
+        // All that is in memory is asked for, and is in the next cut.
+        half.parts.engine.queue_everything();
+        step(&mut half).await;
+        let expected = State::from([(1, 11), (3, 30), (4, 40)]);
+        assert_eq!(truth(&store).await, expected);
+        half.crash().await;
+    });
+}
+
 #[test]
 fn nothing_is_kept_behind_what_is_not() {
     runtime().block_on(async {

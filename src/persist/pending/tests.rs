@@ -141,17 +141,15 @@ async fn what_changes_again_and_again_needs_no_more_room() {
     assert_eq!(pending.state.lock().bytes, 0);
 }
 
-#[tokio::test]
-async fn what_is_forgotten_while_it_is_merged_stays_so() {
+#[test]
+fn what_is_forgotten_while_it_is_merged_stays_so() {
     let pending = Pending::default();
     (1..=3).for_each(|seq| pending.push(large(seq, "a"), true));
-    let merging = pending.merge_waiting();
-    let forgetting = async {
-        // Taken out by now, and nothing is taken meanwhile.
-        assert!(pending.take().is_none());
-        pending.leave_to_outbox();
-    };
-    tokio::join!(biased; merging, forgetting);
+    let Waiting { batches, bytes, forgotten } = pending.begin_merging().unwrap();
+    assert!(pending.take().is_none(), "nothing is taken meanwhile");
+    pending.leave_to_outbox();
+    let merged = Batch::merge_all(batches.into_iter().map(|(batch, _)| batch)).unwrap();
+    pending.end_merging(merged, bytes, forgotten);
     assert!(matches!(pending.take(), Some(Next::Spilled)));
     assert!(pending.rejoin(3) && pending.is_empty());
 }
