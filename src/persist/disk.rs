@@ -4,9 +4,9 @@
 pub(super) mod faulty;
 
 use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The mode of a file: it holds everybody's data.
@@ -52,6 +52,9 @@ pub(super) trait DiskFile: Write + Send {
 
     /// Cuts it.
     fn truncate(&self, length: u64) -> io::Result<()>;
+
+    /// Whether it is what has this name now.
+    fn has_name(&self, path: &Path) -> bool;
 
     /// Makes what was written and cut survive a crash. After a failure nobody knows what does, and a later success does not tell.
     fn sync(&self) -> io::Result<()>;
@@ -106,6 +109,11 @@ impl DiskFile for File {
 
     fn truncate(&self, length: u64) -> io::Result<()> {
         self.set_len(length)
+    }
+
+    fn has_name(&self, path: &Path) -> bool {
+        let number = |found: io::Result<Metadata>| found.ok().map(|found| (found.dev(), found.ino()));
+        number(self.metadata()).is_some_and(|own| number(path.metadata()) == Some(own))
     }
 
     fn sync(&self) -> io::Result<()> {

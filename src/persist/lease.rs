@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::flush_stats::FlushStats;
 use super::progress::Progress;
 use super::store::{OwnerId, Store, Tenure};
 use crate::clock::Clock;
@@ -19,6 +20,8 @@ pub struct LeaseKeeper {
     pub clock: Arc<dyn Clock>,
     /// Where a loss is told.
     pub progress: Arc<Progress>,
+    /// Where trouble is told.
+    pub stats: Arc<FlushStats>,
     /// Who holds it.
     pub owner: OwnerId,
     /// How long it holds.
@@ -37,15 +40,25 @@ impl LeaseKeeper {
                 return;
             }
             match self.store.renew(self.progress.epoch(), self.owner, self.lease).await {
+                Ok(Tenure::Kept) if self.is_idle() => self.stats.trouble.store(None),
                 Ok(Tenure::Kept) => {}
                 Ok(Tenure::Fenced) => self.look_at_owner().await,
                 Err(error) => {
-                    if lines.is_due(self.clock.now().as_micros()).is_some() {
+                    let now = self.clock.now();
+                    if self.is_idle() {
+                        self.stats.note_trouble(error.to_string(), now);
+                    }
+                    if lines.is_due(now.as_micros()).is_some() {
                         tracing::warn!("the lease on the truth could not be renewed: {error}");
                     }
                 }
             }
         }
+    }
+
+    /// Whether no batch waits: else the applier tells whether the truth takes any.
+    fn is_idle(&self) -> bool {
+        self.progress.applied() + 1 >= self.progress.open()
     }
 
     /// Another owner is one for good; one's own older epoch is the applier's to put right.
@@ -59,5 +72,39 @@ impl LeaseKeeper {
                 self.progress.epoch()
             ));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::persist::contract::{NOON, OWNER, claimed};
+    use crate::persist::fake::{FakeStore, Fault};
+
+    /// A server that only reads meets a truth that is away nowhere else.
+    #[tokio::test]
+    async fn an_idle_server_tells_of_a_truth_that_is_away() {
+        let store = Arc::new(FakeStore::new());
+        let epoch = claimed(&*store).await;
+        let (progress, stats) = (Arc::<Progress>::default(), Arc::<FlushStats>::default());
+        progress.begin(epoch, 0);
+        let keeper = LeaseKeeper {
+            store: store.clone(),
+            clock: Arc::new(ManualClock::at(NOON)),
+            progress: Arc::clone(&progress),
+            stats: Arc::clone(&stats),
+            owner: OWNER,
+            lease: Duration::from_millis(30),
+        };
+        let has_trouble = async |expected| {
+            while stats.trouble.load().is_some() != expected {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        store.script(&[Fault::BeforeCommit; 20]);
+        tokio::spawn(keeper.run());
+        has_trouble(true).await;
+        has_trouble(false).await;
     }
 }

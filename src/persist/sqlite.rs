@@ -7,6 +7,7 @@ mod apply;
 mod closed;
 mod error;
 mod owner;
+mod place;
 mod read;
 mod restore;
 
@@ -32,6 +33,7 @@ use super::told_epochs::ToldEpochs;
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 use error::{unavailable, unclear};
+use place::FilePlace;
 
 /// Every change of the schema, in order.
 const MIGRATIONS: &[Migration] = &[
@@ -75,6 +77,7 @@ const FILE_MODE: u32 = 0o600;
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
+    place: FilePlace,
 }
 
 impl SqliteStore {
@@ -108,7 +111,10 @@ impl SqliteStore {
         };
         let writer = pool(1).connect_with(options.clone()).await;
         let writer = writer.map_err(|error| of_file(path, unavailable(error)))?;
-        Ok(Self { writer, readers: pool(READERS).connect_lazy_with(options) })
+        let place = FilePlace::of(path).map_err(|error| {
+            StoreError::Denied(format!("{} cannot be looked at: {error}", path.display()))
+        })?;
+        Ok(Self { writer, readers: pool(READERS).connect_lazy_with(options), place })
     }
 
     /// The data that a file is known to hold, without its log, which is not touched; `None` where that cannot be told.
@@ -134,7 +140,9 @@ impl SqliteStore {
 
     /// Begins a transaction that writes: it has the file to itself from its first statement on.
     async fn write(&self) -> Result<Transaction<'_, Sqlite>, StoreError> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)
+        let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?;
+        self.place.check()?;
+        Ok(transaction)
     }
 
     async fn migrations(&self, dry_run: bool) -> Result<Vec<String>, StoreError> {

@@ -368,6 +368,10 @@ impl DiskFile for FaultyFile {
         })
     }
 
+    fn has_name(&self, path: &Path) -> bool {
+        self.disk.0.lock().find(path).is_ok_and(|node| node == self.node)
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.disk.0.lock().step(|state, fault| {
             state.nodes[self.node].sync(fault != Some(Fault::Before));

@@ -77,6 +77,11 @@ impl Outbox {
         }
         // After a failure nobody knows what is on the disk, and the next sync might not tell: the file is not written to any more.
         active.file.sync().map_err(failed("synced to the disk", &path))?;
+        // Whoever has removed it has removed what was written just now.
+        if !active.file.has_name(&path) {
+            let gone = std::io::Error::other("it was removed or replaced while this server writes to it");
+            return Err(failed("written", &path)(gone).into());
+        }
         self.catalog.lock().push_frame(batch.seq, frame_bytes);
         self.active = Some(active);
         Ok(())

@@ -110,6 +110,7 @@ impl SqliteStore {
         rejected.extend(closed);
         put_rejected(&mut transaction, batch, &rejected).await?;
         transaction.commit().await.map_err(unclear)?;
+        self.place.check()?;
         Ok(Applied::Whole { rejected })
     }
 }

@@ -134,6 +134,7 @@ impl SqliteStore {
         // A sum with NULL is NULL, which is a lease that was given up.
         let set = sqlx::query(SET_LEASE).bind(lease.map(millis)).bind(signed(epoch)).bind(owner.to_string());
         let set = set.execute(&self.writer).await.map_err(unclear)?;
+        self.place.check()?;
         Ok(if set.rows_affected() == 1 { Tenure::Kept } else { Tenure::Fenced })
     }
 

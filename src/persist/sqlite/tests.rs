@@ -103,6 +103,34 @@ async fn what_sqlite_has_rolled_back_by_itself_leaves_a_store_that_reads() {
     }
 }
 
+/// A commit into a file without a name is none that anybody finds again.
+#[tokio::test]
+async fn what_is_written_into_a_removed_file_is_not_told_as_applied() {
+    let fixture = Fixture::migrated().await;
+    let epoch = claimed(&fixture.store).await;
+    let path = fixture.directory.path().join("truth.sqlite");
+    let aside = path.with_extension("aside");
+    let log = path.with_extension("sqlite-wal");
+    let apply = async |seq| fixture.store.apply(OWNER, &batch(epoch, seq, vec![put("a", 1)])).await;
+    let refused = async |seq, expected: &str| match apply(seq).await {
+        Err(StoreError::Unavailable(reason)) => assert!(reason.contains(expected), "{reason}"),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(apply(1).await, Ok(Applied::Whole { rejected: Vec::new() }));
+    std::fs::rename(&path, &aside).unwrap();
+    refused(2, "truth.sqlite was removed while this server has it").await;
+    std::fs::copy(&aside, &path).unwrap();
+    refused(2, "truth.sqlite was replaced while this server has it").await;
+    std::fs::rename(&aside, &path).unwrap();
+    assert_eq!(apply(2).await, Ok(Applied::Whole { rejected: Vec::new() }));
+    std::fs::remove_file(log).unwrap();
+    refused(3, "truth.sqlite-wal was removed").await;
+    assert!(matches!(
+        fixture.store.renew(epoch, OWNER, Duration::from_secs(30)).await,
+        Err(StoreError::Unavailable(_))
+    ));
+}
+
 #[tokio::test]
 async fn closed_periods_that_are_refused_block_nobody() {
     let fixture = Fixture::migrated().await;

@@ -50,6 +50,25 @@ fn files_are_for_nobody_else_and_come_back() {
     assert_eq!(Outbox::find(&directory).unwrap(), []);
 }
 
+/// What is written into a file that somebody removes is gone with it.
+#[test]
+fn nothing_counts_as_kept_that_is_in_a_removed_file() {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = DataDirectory::open(parent.path()).unwrap();
+    let name = Name { owner: directory.owner(), ..NAME };
+    let mut outbox = Outbox::create(&directory, name, LIMITS).unwrap();
+    fill(&mut outbox, 1..=2);
+    std::fs::remove_file(outbox.path().join("00000000000000000001-000000.log")).unwrap();
+    let refused = outbox.append(3, &batch(3, "key")).unwrap_err().to_string();
+    assert!(refused.contains("was removed or replaced while this server writes to it"), "{refused}");
+    outbox.append(3, &batch(3, "key")).unwrap();
+    assert_eq!(outbox.last_seq(), Some(3));
+    std::fs::remove_dir_all(parent.path()).unwrap();
+    assert!(outbox.append(4, &batch(4, "key")).is_err(), "in the removed file");
+    assert!(outbox.append(4, &batch(4, "key")).is_err(), "in a directory that is gone");
+    assert_eq!(outbox.last_seq(), Some(3));
+}
+
 #[test]
 fn it_may_be_given_to_another_thread() {
     fn check<T: Send + 'static>() {}

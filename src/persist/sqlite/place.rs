@@ -1,0 +1,47 @@
+//! Where the file is: one that was removed or replaced takes everything that is written, and nobody finds it again.
+
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::persist::store::StoreError;
+
+/// The file under its name.
+pub(super) struct FilePlace {
+    path: PathBuf,
+    /// Its log, which SQLite keeps beside it for as long as it has the file.
+    log: PathBuf,
+    file: (u64, u64),
+}
+
+/// What tells files apart, whatever their names: the file system and the number there.
+fn number_of(found: &Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
+}
+
+impl FilePlace {
+    /// The place of a file that was just opened.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        Ok(Self { path: path.to_owned(), log: log.into(), file: number_of(&path.metadata()?) })
+    }
+
+    /// Makes sure, within a transaction or behind one, that it is where it was.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        let gone = |path: &Path, what| {
+            Err(StoreError::Unavailable(format!(
+                "{} was {what} while this server has it: what is written goes into a file that nobody finds again. Put it back under its \
+                 name; where that cannot be, what is in memory can still be read, and is gone when the server ends",
+                path.display()
+            )))
+        };
+        match self.path.metadata() {
+            Ok(found) if number_of(&found) == self.file => {}
+            Ok(_) => return gone(&self.path, "replaced"),
+            Err(_) => return gone(&self.path, "removed"),
+        }
+        if self.log.exists() { Ok(()) } else { gone(&self.log, "removed") }
+    }
+}
