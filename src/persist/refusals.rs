@@ -108,6 +108,15 @@ impl Refusals {
         self.has_any.load(Ordering::Acquire)
     }
 
+    /// Whether memory has rows that the truth has refused. Of closed periods that were, memory has nothing any more.
+    #[must_use]
+    pub fn has_rows(&self) -> bool {
+        self.has_any() && {
+            let state = self.state.lock();
+            !state.keys.is_empty() || state.others.is_some()
+        }
+    }
+
     /// Why the truth has refused a key that was changed in batch `seq` or before, and not taken it since.
     #[must_use]
     pub fn of(&self, database: u8, key: &[u8], seq: u64) -> Option<String> {
@@ -155,7 +164,7 @@ mod tests {
         assert_eq!(refusals.of(0, b"a", 3), None, "its record was taken");
         refusals.note(&batch(1, 4, vec![put("a", 2), put("b", 2)]), &[]);
         assert_eq!([1, 2, 3, 4].map(|seq| refusals.touch(seq)), [false, true, true, false]);
-        assert!(refusals.has_any());
+        assert!(refusals.has_any() && !refusals.has_rows());
     }
 
     #[test]
@@ -168,7 +177,7 @@ mod tests {
         assert_eq!([1, 2, 4, 5].map(|seq| refusals.touch(seq)), [false, true, true, false]);
         // Others change nothing for it.
         refusals.note(&batch(1, 5, vec![put("c", 2)]), &[]);
-        assert!(refusals.of(0, b"a", 5).is_some());
+        assert!(refusals.of(0, b"a", 5).is_some() && refusals.has_rows());
         // Refused again, and taken.
         refusals.note(&batch(1, 6, vec![put("a", 2), put("b", 2)]), &[rejected("b")]);
         assert_eq!(refusals.of(0, b"a", 6), None);

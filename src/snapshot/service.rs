@@ -303,7 +303,11 @@ impl Service {
         running.put_off();
         match running.writer.write().await {
             Ok(manifest) => {
-                stats.end_with(&manifest);
+                let unconfirmed = (!manifest.confirmed).then(|| running.writer.told_unconfirmed());
+                if let Some(told) = &unconfirmed {
+                    tracing::warn!(id = %manifest.snapshot(), "{told}");
+                }
+                stats.end_with(&manifest, unconfirmed);
                 running.note_written(&manifest);
                 tracing::info!(
                     id = %manifest.snapshot(),

@@ -129,14 +129,15 @@ impl SnapshotStats {
         self.is_running.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn end_with(&self, manifest: &Manifest) {
+    /// Notes one that was written, and what is told of it if it is not confirmed.
+    pub(super) fn end_with(&self, manifest: &Manifest, unconfirmed: Option<String>) {
         let add = |count: &AtomicU64, is_one: bool| count.fetch_add(u64::from(is_one), Ordering::Relaxed);
         add(&self.written, true);
         add(&self.inexact, manifest.extent != Extent::Cut);
         add(&self.unconfirmed, !manifest.confirmed);
         self.last_micros.store(manifest.duration_us, Ordering::Relaxed);
         self.note_last(manifest);
-        self.trouble.store(None);
+        self.trouble.store(unconfirmed.map(Arc::new));
         self.is_running.store(false, Ordering::Relaxed);
     }
 

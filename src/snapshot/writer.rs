@@ -269,7 +269,20 @@ impl Writer {
         let Some(truth) = self.source.truth() else { return true };
         truth.hurry();
         // What it has refused is in memory and so in the snapshot, but a start from the truth would not bring it back.
-        has_applied(truth, last_seq).await && !truth.refusals.has_any()
+        has_applied(truth, last_seq).await && !truth.refusals.has_rows()
+    }
+
+    /// Why a snapshot is not confirmed, and what that means.
+    pub(super) fn told_unconfirmed(&self) -> String {
+        let refused = self.source.truth().is_some_and(|truth| truth.refusals.has_rows());
+        let reason = if refused {
+            "the truth has refused rows that are in it, which its table rejected names"
+        } else {
+            "the truth has not taken in time all that is in it"
+        };
+        format!(
+            "the last snapshot is not confirmed, so that starts and restores pass it over (--any takes it): {reason}"
+        )
     }
 
     /// Makes the snapshot one: from now on it is found.
