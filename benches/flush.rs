@@ -138,6 +138,7 @@ async fn measure(name: &str, store: &dyn Store, plan: &Plan) -> f64 {
         lease: Duration::from_secs(3_600),
         take_over: false,
         same_directory: false,
+        behind: None,
     };
     let claimed = store.begin_epoch(&claim).await.expect("the truth answers");
     let Claimed::Epoch(epoch) = claimed else { panic!("the new truth is refused: {claimed:?}") };

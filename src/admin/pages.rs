@@ -46,10 +46,10 @@ async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
     if (admin.is_ending)() {
         (StatusCode::SERVICE_UNAVAILABLE, "ending\n".to_owned())
     } else if admin.ports.lifecycle.is_loading() {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "loading: waiting for the truth or the store of snapshots, as the log tells\n".to_owned(),
-        )
+        let progress = admin.ports.lifecycle.loading_progress();
+        let progress = progress
+            .unwrap_or_else(|| "the truth or the store of snapshots is asked, as the log tells".to_owned());
+        (StatusCode::SERVICE_UNAVAILABLE, format!("loading: {progress}\n"))
     } else {
         let loading =
             admin.ports.lifecycle.loading_progress().map(|progress| format!("loading: {progress}\n"));

@@ -157,7 +157,13 @@ impl Lifecycle for Process {
     }
 
     fn loading_progress(&self) -> Option<String> {
-        let truth = self.truth.as_ref().filter(|truth| truth.progress.serves())?;
+        let truth = self.truth.as_ref()?;
+        if !truth.progress.serves() {
+            let trouble = truth.stats.trouble.load_full();
+            let waits =
+                trouble.map(|reason| format!("waiting for the truth: {}", reason.replace(['\r', '\n'], " ")));
+            return waits.or_else(|| truth.stats.stage.load().as_deref().cloned());
+        }
         let loading = &truth.loading;
         let (seen, total) = (loading.seen.value(), loading.total.value());
         (!loading.is_over()).then(|| {

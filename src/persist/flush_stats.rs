@@ -63,6 +63,8 @@ pub struct FlushStats {
     applied_cut_micros: AtomicU64,
     /// When the truth did not take a batch for the first time since it took one.
     trouble_since_micros: AtomicU64,
+    /// What the start is at, before anything is served.
+    pub stage: ArcSwapOption<String>,
     /// Why the truth did not take the last batch, if it did not.
     pub trouble: ArcSwapOption<String>,
 }

@@ -94,6 +94,7 @@ impl Recovery {
             None => None,
         };
         if from.is_none() {
+            self.loading.seen.set(0);
             self.stream(&stopwatch).await;
         }
         self.loading.micros.set(stopwatch.micros());
@@ -182,6 +183,10 @@ impl Recovery {
             self.put(page.records).await;
             after = page.next;
             if changed.len() > most {
+                tracing::info!(
+                    changed = changed.len(),
+                    "so many keys were changed behind the snapshot that the truth is read as a whole"
+                );
                 return None;
             }
             if after.is_none() {
@@ -196,10 +201,11 @@ impl Recovery {
         let (has_room, now) = (Arc::clone(&self.has_room), self.clock.now());
         let (room, put) = (AtomicBool::new(true), AtomicU64::new(0));
         Arc::new(move |BaseEntry { database, key, content, expiry }| {
-            loading.seen.add(1);
+            // What was changed behind the copy has been counted with its row.
             if expiry.has_passed(now) || flushed.contains(&database) || changed.contains(database, key) {
                 return;
             }
+            loading.seen.add(1);
             if put.fetch_add(1, Ordering::Relaxed).is_multiple_of(ROOM_LOOK) {
                 room.store(has_room(), Ordering::Relaxed);
             }

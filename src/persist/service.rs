@@ -29,7 +29,7 @@ use super::progress::Progress;
 use super::recovery::{HasRoom, Loading};
 use super::refusals::Refusals;
 use super::signals::Signals;
-use super::start::{StartParts, StartRefused, Started, start};
+use super::start::{StartParts, StartRefused, Started, give_up, start};
 use super::store::{DataSetId, OwnerId, Store};
 use super::told_epochs::ToldEpochs;
 use super::verify::VerifyReport;
@@ -44,9 +44,6 @@ const THREADS: usize = 2;
 
 /// How long the end waits for a truth that gives no answer, when the outbox has all it lacks.
 const ABSENT_TRUTH_PATIENCE: Duration = Duration::from_secs(1);
-
-/// How long giving the lease up may take: without it the next start is allowed all the same.
-const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Checks that may wait; each is asked for by a person.
 const WAITING_CHECKS: usize = 16;
@@ -329,6 +326,13 @@ impl Job {
     }
 }
 
+async fn earlier_epochs(store: &dyn Store) -> ToldEpochs {
+    store.epochs().await.unwrap_or_else(|error| {
+        tracing::warn!("earlier epochs are not known, so QUOTA.SYNC cannot tell of them: {error}");
+        ToldEpochs::default()
+    })
+}
+
 /// A service whose epoch has begun.
 struct Running {
     truth: Arc<Truth>,
@@ -359,10 +363,7 @@ impl Running {
             base: parts.base.clone(),
         };
         let Started { epoch, claim, outbox, directory } = start(start_parts).await?;
-        let epochs = store.epochs().await.unwrap_or_else(|error| {
-            tracing::warn!("earlier epochs are not known, so QUOTA.SYNC cannot tell of them: {error}");
-            ToldEpochs::default()
-        });
+        let epochs = earlier_epochs(&*store).await;
         // Each is set once: a service begins once.
         let _ = truth.epochs.set(epochs);
         let outbox = outbox.map(|outbox| Arc::new(Mutex::new(outbox)));
@@ -375,7 +376,10 @@ impl Running {
         let waiting = Arc::clone(&pending);
         let behind = Arc::clone(&pending);
         let owner = claim.owner;
-        fill_ephemeral(&parts, &store, &epoch, owner, &truth.stats).await?;
+        if let Err(refused) = fill_ephemeral(&parts, &store, &epoch, owner, &truth.stats).await {
+            give_up(&*store, epoch.epoch, owner).await;
+            return Err(refused);
+        }
         truth.progress.begin(epoch.epoch, epoch.applied);
         tracing::info!(epoch = epoch.epoch, data_set = %epoch.data_set, applied = epoch.applied, "the truth is this server's");
         let flusher = Flusher::new(FlushParts {
@@ -428,12 +432,7 @@ impl Running {
         if tokio::time::timeout(patience, &mut applier).await.is_ok()
             && progress.applied() + 1 == progress.open()
         {
-            let release = store.release(progress.epoch(), owner);
-            if let Ok(Err(error)) = tokio::time::timeout(RELEASE_TIMEOUT, release).await {
-                tracing::warn!(
-                    "the lease was not given up, which only keeps other data directories waiting: {error}"
-                );
-            }
+            give_up(&*store, progress.epoch(), owner).await;
             tracing::info!(applied = progress.applied(), "the truth has everything");
             return Ok(());
         }

@@ -13,12 +13,15 @@ use super::directory::DataDirectory;
 use super::flush_stats::FlushStats;
 use super::outbox::{self, EndedOutbox, Limits, Name, Outbox};
 use super::pending::next_merged;
-use super::store::{Applied, Claim, Claimed, DataSetId, Epoch, Lease, OwnerRow, Store, StoreError};
+use super::store::{Applied, Claim, Claimed, DataSetId, Epoch, Lease, OwnerId, OwnerRow, Store, StoreError};
 use crate::clock::Clock;
 use crate::metrics::Seldom;
 
 /// How long to wait before a truth that is not there is asked again.
 const BACKOFF: Backoff = Backoff::between(Duration::from_millis(50), Duration::from_secs(2));
+
+/// How long giving the lease up may take: without it the next start is allowed all the same.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Epochs that are taken at most to come back to that of the outbox after the truth has lost some.
 const MAX_RETAKEN_EPOCHS: u64 = 1_000;
@@ -94,12 +97,30 @@ pub async fn start(mut parts: StartParts) -> Result<Started, StartRefused> {
     let claim = Claim { data_set: Some(data_set), ..claim };
     let outbox = if parts.with_outbox {
         let name = Name { data_set, epoch: epoch.epoch, owner: claim.owner };
-        let made = Outbox::create(&parts.directory, name, Limits::default());
-        Some(made.map_err(|error| StartRefused(error.to_string()))?)
+        match Outbox::create(&parts.directory, name, Limits::default()) {
+            Ok(made) => Some(made),
+            Err(error) => {
+                give_up(&*parts.store, epoch.epoch, claim.owner).await;
+                return Err(StartRefused(error.to_string()));
+            }
+        }
     } else {
         None
     };
     Ok(Started { epoch, claim, outbox, directory: parts.directory })
+}
+
+/// Gives the lease up, at an end or where a start that has taken it is refused, so that nobody waits for it to run out.
+pub(super) async fn give_up(store: &dyn Store, epoch: u64, owner: OwnerId) {
+    let release = store.release(epoch, owner);
+    let refused = match tokio::time::timeout(RELEASE_TIMEOUT, release).await {
+        Ok(Ok(_)) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {} s", RELEASE_TIMEOUT.as_secs()),
+    };
+    tracing::warn!(
+        "the lease was not given up, so that other data directories, and a restore, wait until it runs out: {refused}"
+    );
 }
 
 async fn migrate(parts: &StartParts) -> Result<(), StartRefused> {
@@ -368,7 +389,15 @@ async fn apply_outbox(parts: &StartParts, name: Name) -> Result<(), StartRefused
     }
     let mut read = applied;
     let mut rows = 0;
+    let lines = Seldom::default();
     loop {
+        let last = outbox.last_seq().unwrap_or_default();
+        let stage =
+            format!("the outbox of the last run is being applied to the truth: batch {read} of {last}");
+        if read > applied && lines.is_due(parts.clock.now().as_micros()).is_some() {
+            tracing::info!(rows, "{stage}");
+        }
+        parts.stats.stage.store((read < last).then(|| Arc::new(stage)));
         let batch = next_merged(outbox.read_after(read)).map_err(refuse)?;
         let Some(batch) = batch else { break };
         read = batch.seq;

@@ -4,6 +4,7 @@ use super::{Lines, line};
 use crate::app::process::Process;
 use crate::app::snapshot_ports::figures as snapshot_figures;
 use crate::app::truth_figures::figures;
+use crate::dispatch::ports::Lifecycle as _;
 use crate::persist::Loading;
 
 pub(super) fn persistence(process: &Process) -> Lines {
@@ -18,6 +19,9 @@ pub(super) fn persistence(process: &Process) -> Lines {
     let is_streaming = is_serving && !truth.loading.is_over();
     let mut lines =
         vec![line("loading", u64::from(!is_serving)), line("async_loading", u64::from(is_streaming))];
+    if let Some(stage) = process.loading_progress().filter(|_| !is_serving) {
+        lines.push(line("loading_stage", stage));
+    }
     if is_streaming {
         lines.extend(loading(&truth.loading));
     }
@@ -38,7 +42,9 @@ pub(super) fn persistence(process: &Process) -> Lines {
 
 /// Redis's names of how far loading is.
 fn loading(loading: &Loading) -> Lines {
-    let (total, seen) = (loading.total.value(), loading.seen.value());
+    // What is written meanwhile may be met although it was not counted.
+    let total = loading.total.value();
+    let seen = loading.seen.value().min(total);
     let percent = (u128::from(seen) * 10_000).checked_div(u128::from(total)).unwrap_or(0);
     let micros = u128::from(loading.micros.value());
     let left = u128::from(total.saturating_sub(seen));

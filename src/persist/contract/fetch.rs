@@ -13,7 +13,7 @@ pub(in crate::persist) async fn a_large_value_is_left_out_of_a_fetch(harness: &i
     let records = vec![large.clone(), text("larger", 1024 * 1024), text("lost", 1024 * 1024), small.clone()];
     apply(store, &batch(epoch, 1, records)).await;
     apply(store, &batch(epoch, 2, vec![put("a", 1), delete("lost")])).await;
-    let keys = ["none", "larger", "a", "lost", "small", "large"].map(|name| key(&name));
+    let keys = ["none", "larger", "a", "lost", "small", "large"].map(key);
     let fetched = store.fetch(&keys, NOON).await.unwrap();
     let left_out = [(1, 1024 * 1024 + 2), (5, MAX_FETCHED_BYTES + 1)]
         .map(|(at, bytes)| LeftOut { at, bytes: u64::try_from(bytes).unwrap() });
@@ -23,7 +23,7 @@ pub(in crate::persist) async fn a_large_value_is_left_out_of_a_fetch(harness: &i
     assert_eq!(fetched.values[4], Ok(small.value));
     // Meanwhile one of them has gone.
     apply(store, &batch(epoch, 3, vec![delete("larger")])).await;
-    let fetched = store.fetch_large(&[key(&"larger"), key(&"large")], left_out[0].bytes, NOON).await.unwrap();
+    let fetched = store.fetch_large(&[key("larger"), key("large")], left_out[0].bytes, NOON).await.unwrap();
     assert_eq!((fetched.epoch, fetched.applied, fetched.left_out), (epoch, 3, Vec::new()));
     assert_eq!(fetched.values, [Ok(None), Ok(large.value)]);
 }

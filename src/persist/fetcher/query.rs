@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::sleep;
 
 use super::{FetchError, FetchParts, LARGE_AT_ONCE, Queries};
 use crate::clock::Timestamp;
@@ -123,24 +123,31 @@ impl Query {
         let queries = Arc::clone(&self.queries);
         let parts = &queries.parts;
         let chunks = u32::try_from(self.wanted.len().div_ceil(KEYS_AT_ONCE)).unwrap_or(u32::MAX);
-        let deadline = Instant::now() + parts.timeout.saturating_mul(chunks);
-        let Ok(found) = timeout_at(deadline, fetch(parts, &self.wanted)).await else {
-            parts.stats.fetch_failures.add(1);
-            return Err("the truth has not answered in time".into());
+        let mut is_late = pin!(sleep(parts.timeout.saturating_mul(chunks)));
+        let found = tokio::select! {
+            biased;
+            found = fetch(parts, &self.wanted) => found?,
+            () = &mut is_late => {
+                parts.stats.fetch_failures.add(1);
+                return Err("the truth has not answered in time".into());
+            }
         };
-        let Found { unreadable, large } = found?;
+        let Found { unreadable, large } = found;
         if large.is_empty() {
             return Ok(Arc::new(unreadable));
         }
         self.tell_all_but(&large, &unreadable);
-        let Ok(Ok(_turn)) = timeout_at(deadline, queries.large.acquire()).await else {
-            return Err(format!("{LARGE_AT_ONCE} other large values are being read").into());
+        let _turn = tokio::select! {
+            biased;
+            turn = queries.large.acquire() => turn,
+            () = &mut is_late => return Err(format!("{LARGE_AT_ONCE} other large values are being read").into()),
         };
         let bytes: u64 = large.iter().map(|large| large.bytes).sum();
         let mut reading = pin!(fetch_large(parts, large, unreadable));
-        let read = match timeout_at(deadline, &mut reading).await {
-            Ok(read) => read,
-            Err(_) => {
+        let read = tokio::select! {
+            biased;
+            read = &mut reading => read,
+            () = &mut is_late => {
                 let late = Err(format!("it is large ({bytes} bytes), and still being read").into());
                 self.answers.drain(..).for_each(|waiting| waiting.tell(std::slice::from_ref(&late)));
                 reading.await
