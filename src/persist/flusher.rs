@@ -19,6 +19,7 @@ use super::progress::Progress;
 use super::signals::{Asked, Signals};
 use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::engine::{Engine, Gate, Generation};
+use crate::metrics::Seldom;
 
 /// How long to leave threads alone after one of them was still in its turn.
 const BUSY_PAUSE: Duration = Duration::from_millis(1);
@@ -77,6 +78,8 @@ pub struct Flusher {
     /// Whether changes are refused because the truth, which has no outbox before it, does not take them.
     is_refusing: bool,
     compaction: Option<std::thread::JoinHandle<Option<super::outbox::Compacted>>>,
+    /// The pace of the log's lines on an outbox that takes nothing.
+    lines: Seldom,
 }
 
 impl Flusher {
@@ -85,7 +88,15 @@ impl Flusher {
     pub fn new(parts: FlushParts) -> Self {
         let collecting = Records::default();
         let record_bytes = FIRST_RECORD_BYTES;
-        Self { parts, collecting, record_bytes, is_put_off: false, is_refusing: false, compaction: None }
+        Self {
+            parts,
+            collecting,
+            record_bytes,
+            is_put_off: false,
+            is_refusing: false,
+            compaction: None,
+            lines: Seldom::default(),
+        }
     }
 
     /// Flushes until it is asked to end; then once more.
@@ -316,7 +327,10 @@ impl Flusher {
     /// The disk refuses a batch: until it takes it, or the truth has it, nothing more is cut, and after a while changes are refused.
     fn wait_for_place(&self, outbox: &Mutex<Outbox>, batch: &Batch, mut reason: String, is_last: bool) {
         let parts = &self.parts;
-        tracing::error!(%reason, batch = batch.seq, "the outbox takes no changes");
+        // Where the truth takes each, as many come as there are cuts.
+        if self.lines.is_due(parts.clock.now().as_micros()).is_some() {
+            tracing::error!(%reason, batch = batch.seq, "the outbox takes no changes");
+        }
         let stopwatch = Stopwatch::start();
         let mut is_refusing = false;
         let mut tried = Stopwatch::start();

@@ -10,6 +10,7 @@ mod outage;
 mod outbox;
 mod ownership;
 mod refused;
+mod removed;
 mod rollover;
 mod scene;
 mod start;
@@ -42,6 +43,8 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "the outbox's disk full behind large values", run: disk::full_behind_large_values },
     Fault { name: "the outbox's disk full at the end", run: disk::full_at_the_end },
     Fault { name: "the SQLite file's disk full", run: disk::full_under_sqlite },
+    Fault { name: "the SQLite file moved away", run: removed::sqlite_file },
+    Fault { name: "the outbox removed", run: removed::outbox },
     Fault { name: "memory full, Postgres down", run: memory::full_without_truth },
     Fault { name: "memory full, Postgres stands still", run: memory::full_with_frozen_truth },
     Fault { name: "a flipped byte amid the outbox", run: outbox::flipped },
