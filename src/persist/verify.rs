@@ -196,6 +196,15 @@ impl Verifier {
     ) -> Result<Option<MissingKey>, String> {
         let page = self.store.scan(after.as_ref(), ROWS_AT_ONCE, self.clock.now()).await.map_err(told)?;
         let now = self.clock.now();
+        for row in &page.damaged {
+            if let Some(key) = row.place()
+                && self.look(&key, now).is_none()
+            {
+                // Nobody can tell whether they agree, and whoever needs the key is refused.
+                let truth = format!("a row that cannot be read: {}", row.reason);
+                self.put_difference(key, ("not there".to_owned(), truth), report);
+            }
+        }
         let damaged = page.damaged.iter().filter_map(DamagedRow::place);
         let keys =
             page.records.into_iter().map(|record| MissingKey { database: record.database, key: record.key });
@@ -237,13 +246,17 @@ impl Verifier {
         now: Timestamp,
         report: &mut VerifyReport,
     ) {
+        let told = match truth {
+            Ok(truth) => readable::pair(memory, truth.as_ref(), now),
+            Err(reason) => (readable::value(memory, now), format!("a row that cannot be read: {reason}")),
+        };
+        self.put_difference(key, told, report);
+    }
+
+    fn put_difference(&self, key: MissingKey, (memory, truth): (String, String), report: &mut VerifyReport) {
         report.differing += 1;
         self.stats.differing_keys.add(1);
         if report.differences.len() < MOST_TOLD {
-            let (memory, truth) = match truth {
-                Ok(truth) => readable::pair(memory, truth.as_ref(), now),
-                Err(reason) => (readable::value(memory, now), format!("a row that cannot be read: {reason}")),
-            };
             report.differences.push(Difference { database: key.database, key: key.key, memory, truth });
         }
     }

@@ -48,6 +48,19 @@ async fn a_key_that_differs_whenever_it_is_looked_at_is_told_once() {
     assert_eq!(verifier.stats.differing_keys.value(), 1);
 }
 
+/// Memory has nothing of it, so that whoever needs it is refused.
+#[tokio::test]
+async fn a_row_that_cannot_be_read_differs() {
+    let (store, known) = verifier().await;
+    store.damage_key(b"a");
+    let verifier = Verifier { engine: Arc::new(Engine::in_front_of_truth()), ..known };
+    let report = verifier.verify_all().await.unwrap();
+    assert_eq!((report.unsettled, report.differing), (0, 1));
+    let told = &report.differences[0];
+    let truth = "a row that cannot be read: the row is scripted to be damaged";
+    assert_eq!((&*told.key, &*told.memory, &*told.truth), (&b"a"[..], "not there", truth));
+}
+
 /// Absent, present and absent again: memory is the same before and after, and the truth was asked between.
 #[tokio::test]
 async fn a_key_that_was_there_for_a_moment_is_no_difference() {
