@@ -1,5 +1,8 @@
--- A closed period that is refused has a row of its own; as in migrations/postgres, where every column is described.
-ALTER TABLE rejected RENAME TO rejected_before;
+-- A closed period that is refused has a row of its own; as in migrations/postgres, where every column is described. Copied to and fro, since
+-- renaming would look at, and change, whatever views somebody has made.
+CREATE TABLE rejected_before AS SELECT * FROM rejected;
+
+DROP TABLE rejected;
 
 CREATE TABLE rejected (
     database INTEGER NOT NULL,
@@ -13,6 +16,8 @@ CREATE TABLE rejected (
     batches TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (database, key, period)
 ) WITHOUT ROWID;
+
+CREATE INDEX rejected_by_batch ON rejected (epoch, seq);
 
 INSERT INTO rejected (database, key, subject, reason, rejected_at_ms, epoch, seq, batches)
 SELECT database, key, subject, reason, rejected_at_ms, epoch, seq, batches FROM rejected_before;

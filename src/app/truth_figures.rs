@@ -39,11 +39,15 @@ fn state(truth: &Truth, engine: &Engine, now: Timestamp) -> Vec<Figure> {
     let lag_ms = if is_behind { millis_since(stats.applied_cut()) } else { 0 };
     let oldest_ms = if is_behind || queued > 0 { millis_since(stats.applied_cut()) } else { 0 };
     let unkept_ms = if unkept > 0 { millis_since(kept_cut) } else { 0 };
-    let is_reachable = u64::from(stats.trouble.load().is_none());
+    let is_reachable = u64::from(stats.told_trouble().is_none());
     let outbox = outbox.unwrap_or_default();
     vec![
         gauge("truth_epoch", "The epoch of this start.", progress.epoch()),
-        gauge("truth_reachable", "1 unless the truth did not take the last batch.", is_reachable),
+        gauge(
+            "truth_reachable",
+            "1 unless the truth did not take the last batch, or renew the lease.",
+            is_reachable,
+        ),
         gauge("flush_open_seq", "The batch that carries what is changed now.", progress.open()),
         gauge("flush_kept_seq", "The last batch that is on disk.", progress.kept()),
         gauge("flush_applied_seq", "The last batch that the truth has.", progress.applied()),

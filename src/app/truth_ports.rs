@@ -99,8 +99,10 @@ impl Durability for TruthPorts {
             let _ = within(timeout_ms, wait).await;
             Copies {
                 local: u64::from(progress.kept() >= seq),
-                // As long as it refuses a row it lacks something that was changed before.
-                replicas: u64::from(progress.applied() >= seq && !truth.refusals.has_any()),
+                // As long as it refuses a row it lacks something that was changed before; a closed period counts in its batch alone.
+                replicas: u64::from(
+                    progress.applied() >= seq && !truth.refusals.has_rows() && !truth.refusals.touch(seq),
+                ),
             }
         })
     }

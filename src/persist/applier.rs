@@ -190,6 +190,7 @@ impl Applier {
         if self.outbox.is_none() {
             self.signals.look();
         }
+        self.stats.lease_trouble.store(None);
         if self.stats.trouble.swap(None).is_some() {
             tracing::warn!(batch = batch.seq, "the truth takes changes again");
         }
@@ -224,10 +225,29 @@ impl Applier {
                 }
                 Err(reason) => {
                     self.note_trouble(reason);
+                    read = self.skip_missing(read);
                     sleep(BACKOFF.pause_at_most()).await;
                 }
             }
         }
+    }
+
+    /// Behind which batch the outbox can be read, which is a later one than `read` where somebody has removed a part of it. What comes then
+    /// finds the gap.
+    fn skip_missing(&self, read: u64) -> u64 {
+        let Some(outbox) = &self.outbox else { return read };
+        let mut outbox = outbox.lock();
+        if !outbox.forget_missing() {
+            return read;
+        }
+        let first = outbox.first_kept_seq();
+        tracing::error!(
+            behind = read,
+            first_kept = first,
+            "files of the outbox were removed before the truth had what is in them"
+        );
+        self.signals.everything();
+        read.max(first.map_or_else(|| self.progress.kept(), |first| first - 1))
     }
 
     /// The next batches of the outbox behind `read`, merged up to a limit; `None`: there are none.
@@ -346,6 +366,7 @@ impl Applier {
                 }
                 Err(reason) => {
                     self.note_trouble(reason);
+                    read = self.skip_missing(read);
                     sleep(BACKOFF.pause_at_most()).await;
                 }
             }
@@ -388,20 +409,21 @@ impl Applier {
             "the truth was set back behind this server's epoch, which is taken again"
         );
         let mut at = found;
-        while at < own && at - found < MAX_RETAKEN_EPOCHS {
+        let mut tries = 0;
+        while at < own && tries < MAX_RETAKEN_EPOCHS {
+            tries += 1;
             let claim = Claim { behind: Some(at), ..self.claim.clone() };
             match self.store.begin_epoch(&claim).await {
                 Ok(Claimed::Epoch(epoch)) => {
                     at = epoch.epoch;
                     continue;
                 }
+                // Behind a failover another connection may still lead to a server that is behind.
                 Ok(Claimed::Moved) => {}
                 Ok(_) => return false,
-                Err(error) => {
-                    self.note_trouble(error.to_string());
-                    sleep(BACKOFF.pause_at_most()).await;
-                }
+                Err(error) => self.note_trouble(error.to_string()),
             }
+            sleep(BACKOFF.pause_at_most()).await;
             // It may have been taken all the same, or be yet: one more would be one too many.
             match self.owner_row().await {
                 row if row.owner == Some(self.owner) => at = row.epoch,

@@ -17,7 +17,7 @@ use super::batch::{Batch, ClosedPeriod};
 use super::chain::{check, overtaken, refusal};
 use super::claim::{judge, kept_holder};
 use super::closed::{ClosedPage, ClosedPlace, ClosedUntil};
-use super::fetched::{Fetched, FetchedValue, MAX_FETCHED_BYTES};
+use super::fetched::{Fetched, FetchedValue, most_bytes};
 use super::record::Record;
 use super::rows::ScannedRow;
 use super::store::{
@@ -378,7 +378,7 @@ impl Store for FakeStore {
 
     fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Fetched> {
         Box::pin(async move {
-            let fetched = self.read(|data| data.fetch(keys, now, MAX_FETCHED_BYTES));
+            let fetched = self.read(|data| data.fetch(keys, now, most_bytes(keys.len())));
             let inner = &mut *self.inner.lock();
             for key in inner.fleeting_keys.drain(..) {
                 inner.data.rows.remove(&(0, key));

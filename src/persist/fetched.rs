@@ -8,9 +8,17 @@ use super::store::{Store, StoreError};
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 
-/// The most bytes of a value's durable form that a fetch answers; a larger one is [left out](LeftOut). The asking thread serves clients,
+/// The most bytes of a value's durable form that a fetch answers, of many keys fewer; a larger one is [left out](LeftOut). The asking thread serves clients,
 /// who would wait while it makes a value of more.
 pub const MAX_FETCHED_BYTES: usize = 64 * 1024;
+
+/// The bytes that all values of a fetch have together, about: what a slow network brings before a client gives up.
+const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
+
+/// The most bytes of a value that a fetch of so many keys answers.
+pub(super) fn most_bytes(keys: usize) -> usize {
+    MAX_FETCHED_BYTES.min(MAX_ANSWER_BYTES / keys.max(1))
+}
 
 /// A value; `None`: there is none; an error: there is one, which cannot be read for this reason. That is never as if there were none.
 pub type FetchedValue = Result<Option<StoredValue>, String>;

@@ -41,8 +41,12 @@ const REQUESTS_AT_ONCE: usize = 256;
 /// Queries on their way at a time: the truth's connections are also needed for flushing and scanning.
 const QUERIES_AT_ONCE: usize = 4;
 
-/// Large values that are read at a time, by as many connections: they may take minutes.
-const LARGE_AT_ONCE: usize = 2;
+/// Queries for large values at a time, and for huge ones, which may take minutes: each has its connection, so that none waits for a huge one
+/// that is not itself huge.
+const LARGE_AT_ONCE: usize = 1;
+
+/// From so many bytes on a value is huge.
+const HUGE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Why keys were not fetched; the text is for the client, with the error's code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,8 +79,9 @@ struct Queries {
     underway: Mutex<HashMap<MissingKey, watch::Receiver<Done>>>,
     /// Those that may be on their way besides.
     places: Arc<Semaphore>,
-    /// The large values that may be read besides.
+    /// The queries for large and for huge values that may be on their way besides.
     large: Semaphore,
+    huge: Semaphore,
 }
 
 /// What a fetcher works with.
@@ -145,7 +150,7 @@ impl FetchDoor {
         match tokio::time::timeout(self.timeout, answered).await {
             Ok(Ok(fetched)) => fetched,
             Ok(Err(_)) => Err(ending()),
-            Err(_) => Err(away(&format!("the truth has not answered within {timeout_ms} ms"))),
+            Err(_) => Err(away(&format!("the truth has not brought it within {timeout_ms} ms"))),
         }
     }
 }
@@ -161,6 +166,7 @@ impl Fetcher {
             underway: Mutex::default(),
             places,
             large: Semaphore::new(LARGE_AT_ONCE),
+            huge: Semaphore::new(LARGE_AT_ONCE),
         });
         // A door's requests have one fetcher.
         let _ = door.set(Arc::clone(&queries));

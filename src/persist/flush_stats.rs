@@ -67,6 +67,8 @@ pub struct FlushStats {
     pub stage: ArcSwapOption<String>,
     /// Why the truth did not take the last batch, if it did not.
     pub trouble: ArcSwapOption<String>,
+    /// Why it did not renew the lease, if it did not: all that an idle server meets of a truth that is away.
+    pub lease_trouble: ArcSwapOption<String>,
 }
 
 /// A number that any thread may change.
@@ -116,6 +118,12 @@ impl FlushStats {
         }
         self.trouble.store(Some(Arc::new(reason)));
         is_news
+    }
+
+    /// What people are told is wrong with the truth.
+    #[must_use]
+    pub fn told_trouble(&self) -> Option<Arc<String>> {
+        self.trouble.load_full().or_else(|| self.lease_trouble.load_full())
     }
 
     /// Since when the truth takes no batch; only while there is [trouble](Self::trouble).

@@ -40,25 +40,19 @@ impl LeaseKeeper {
                 return;
             }
             match self.store.renew(self.progress.epoch(), self.owner, self.lease).await {
-                Ok(Tenure::Kept) if self.is_idle() => self.stats.trouble.store(None),
-                Ok(Tenure::Kept) => {}
+                Ok(Tenure::Kept) => self.stats.lease_trouble.store(None),
                 Ok(Tenure::Fenced) => self.look_at_owner().await,
                 Err(error) => {
                     let now = self.clock.now();
-                    if self.is_idle() {
-                        self.stats.note_trouble(error.to_string(), now);
-                    }
+                    self.stats
+                        .lease_trouble
+                        .store(Some(Arc::new(format!("the lease could not be renewed: {error}"))));
                     if lines.is_due(now.as_micros()).is_some() {
                         tracing::warn!("the lease on the truth could not be renewed: {error}");
                     }
                 }
             }
         }
-    }
-
-    /// Whether no batch waits: else the applier tells whether the truth takes any.
-    fn is_idle(&self) -> bool {
-        self.progress.applied() + 1 >= self.progress.open()
     }
 
     /// Another owner is one for good; one's own older epoch is the applier's to put right.
@@ -98,7 +92,7 @@ mod tests {
             lease: Duration::from_millis(30),
         };
         let has_trouble = async |expected| {
-            while stats.trouble.load().is_some() != expected {
+            while stats.told_trouble().is_some() != expected {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };

@@ -259,6 +259,22 @@ impl Outbox {
         self.replay = None;
     }
 
+    /// Forgets what somebody has removed from the disk, and all before it; tells whether there was any.
+    pub fn forget_missing(&mut self) -> bool {
+        let there = match self.folder.disk.list(&self.folder.path) {
+            Ok(names) => names,
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            Err(_) => return false,
+        };
+        let is_there =
+            |name: SegmentName| there.iter().any(|file| SegmentName::parse(file) == Some((name, true)));
+        let is_missing = self.catalog.lock().forget_up_to_last(|segment| !is_there(segment.name));
+        if self.active.as_ref().is_some_and(|active| !is_there(active.name)) {
+            self.active = None;
+        }
+        is_missing
+    }
+
     /// What is to be merged, if it is worth it; `None` too while a compaction that was given out is there.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ mod restore;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use sqlx::postgres::{PgPool, PgPoolOptions};
@@ -87,8 +87,8 @@ const MAX_PATIENCE: u32 = 64;
 /// answer of that.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Connections of the pool: one flushes, one renews the lease, the others scan.
-const POOLED_CONNECTIONS: u32 = 4;
+/// Connections of the pool: one flushes, one renews the lease, two read large values, the others scan.
+const POOLED_CONNECTIONS: u32 = 6;
 
 /// Connections altogether.
 const CONNECTIONS: u32 = POOLED_CONNECTIONS + MOST_HELD;
@@ -138,17 +138,6 @@ impl PostgresStore {
     pub async fn close(&self) {
         self.held.close();
         self.pool.close().await;
-    }
-
-    /// Rows that the database checks one by one, since it refuses thousands of them, take as long each time: the next attempt has twice the
-    /// time of one that was late.
-    fn note_apply(&self, is_late: bool, is_done: bool) {
-        let patience = self.patience.load(Ordering::Relaxed);
-        if is_late {
-            self.patience.store(patience.saturating_mul(2).min(MAX_PATIENCE), Ordering::Relaxed);
-        } else if is_done {
-            self.patience.store(1, Ordering::Relaxed);
-        }
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
@@ -311,18 +300,7 @@ impl Store for PostgresStore {
     }
 
     fn apply<'a>(&'a self, owner: OwnerId, batch: &'a Batch) -> Answer<'a, Applied> {
-        let rows = batch.records.len() + batch.closed_periods.len();
-        let applying = self.apply_batch(owner, batch);
-        Box::pin(async move {
-            let limit =
-                call_timeout(rows, batch.weight()).saturating_mul(self.patience.load(Ordering::Relaxed));
-            let (answer, is_late) = match tokio::time::timeout(limit, applying).await {
-                Ok(answer) => (answer, false),
-                Err(_) => (Err(no_answer(limit)), true),
-            };
-            self.note_apply(is_late, answer.is_ok());
-            answer
-        })
+        Box::pin(self.apply_batch(owner, batch))
     }
 
     fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Fetched> {
@@ -330,7 +308,8 @@ impl Store for PostgresStore {
     }
 
     fn fetch_large<'a>(&'a self, keys: &'a [MissingKey], bytes: u64, now: Timestamp) -> Answer<'a, Fetched> {
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        // On the wire each is two hexadecimal digits.
+        let bytes = usize::try_from(bytes.saturating_mul(2)).unwrap_or(usize::MAX);
         within(call_timeout(keys.len(), bytes), self.fetch_large_keys(keys, now))
     }
 

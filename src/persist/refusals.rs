@@ -45,7 +45,9 @@ struct State {
 /// Adds merged batches to those that are remembered.
 fn remember(batches: &mut Vec<RangeInclusive<u64>>, batch: &Batch) {
     let (first, last) = (batch.first_seq, batch.seq);
-    if batches.last().is_some_and(|before| *before.end() == last) {
+    if let Some(before) = batches.pop_if(|before| *before.end() == last) {
+        // The same again, perhaps merged with more.
+        batches.push(first.min(*before.start())..=last);
         return;
     }
     if batches.len() == MOST_BATCHES {

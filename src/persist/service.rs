@@ -33,7 +33,7 @@ use super::start::{StartParts, StartRefused, Started, give_up, start};
 use super::store::{DataSetId, OwnerId, Store};
 use super::told_epochs::ToldEpochs;
 use super::verify::VerifyReport;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::engine::{Engine, Gate, MissingKey};
 use crate::essential::{essential, essential_thread};
 use crate::metrics::Seldom;
@@ -44,6 +44,9 @@ const THREADS: usize = 2;
 
 /// How long the end waits for a truth that gives no answer, when the outbox has all it lacks.
 const ABSENT_TRUTH_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long the last batch is waited for at least, however long the flusher took to make it.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Checks that may wait; each is asked for by a person.
 const WAITING_CHECKS: usize = 16;
@@ -318,7 +321,7 @@ impl Job {
         let patience = tokio::select! {
             patience = stopping.wait_for(Option::is_some) => patience.ok().and_then(|patience| *patience),
             reason = truth.progress.wait_fenced() => {
-                truth.signals.end();
+                truth.signals.end(Duration::ZERO);
                 return Err(reason.to_string());
             }
         };
@@ -421,17 +424,24 @@ impl Running {
     /// The last flush. What the truth does not take in time stays in the outbox.
     async fn end(self, patience: Duration) -> Result<(), String> {
         let Self { truth, store, owner, flusher, mut applier, has_outbox, _directory } = self;
-        truth.signals.end();
+        let stopwatch = Stopwatch::start();
+        truth.signals.end(patience);
         let flushed = tokio::task::spawn_blocking(move || flusher.join());
         if flushed.await.is_err() {
             return Err("the flusher's thread is lost".to_owned());
         }
         let progress = &truth.progress;
+        let patience = patience.saturating_sub(Duration::from_nanos(stopwatch.nanos())).max(LEAST_PATIENCE);
         let is_absent = truth.stats.trouble.load().is_some();
         let patience = if has_outbox && is_absent { patience.min(ABSENT_TRUTH_PATIENCE) } else { patience };
-        if tokio::time::timeout(patience, &mut applier).await.is_ok()
-            && progress.applied() + 1 == progress.open()
-        {
+        let has_ended = tokio::time::timeout(patience, &mut applier).await.is_ok();
+        if truth.engine.queued() > 0 && !progress.is_fenced() {
+            applier.abort();
+            let (last, reason) =
+                (progress.open() - 1, "the truth has not taken in time what came before them");
+            return Err(format!("the changes behind batch {last} are lost: {reason}"));
+        }
+        if has_ended && progress.applied() + 1 == progress.open() {
             give_up(&*store, progress.epoch(), owner).await;
             tracing::info!(applied = progress.applied(), "the truth has everything");
             return Ok(());

@@ -9,6 +9,8 @@ use parking_lot::{Condvar, Mutex};
 pub struct Signals {
     asked: Mutex<Asked>,
     changed: Condvar,
+    /// Of the end.
+    patience: Mutex<Duration>,
 }
 
 /// What is asked of the flusher.
@@ -50,10 +52,16 @@ impl Signals {
         self.changed.notify_one();
     }
 
-    /// Asks for a last cut and the end.
-    pub fn end(&self) {
+    /// Asks for a last cut and the end, which waits at most `patience` for the truth where that is the only place.
+    pub fn end(&self, patience: Duration) {
+        *self.patience.lock() = patience;
         self.asked.lock().end = true;
         self.changed.notify_one();
+    }
+
+    /// How long the end waits for the truth.
+    pub fn patience(&self) -> Duration {
+        *self.patience.lock()
     }
 
     /// Whether the end is asked for.
@@ -87,7 +95,7 @@ mod tests {
         signals.hurry();
         assert_eq!(signals.wait(Duration::MAX), Asked { cut: true, ..Asked::default() });
         assert_eq!(signals.wait(Duration::ZERO), Asked::default());
-        signals.end();
+        signals.end(Duration::ZERO);
         for _ in 0..2 {
             assert_eq!(signals.wait(Duration::MAX), Asked { end: true, ..Asked::default() });
         }

@@ -20,10 +20,11 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, Transaction};
+use tokio::runtime::Handle;
 
 use super::batch::Batch;
 use super::closed::{ClosedPage, ClosedPlace, ClosedUntil};
-use super::fetched::{Fetched, MAX_FETCHED_BYTES};
+use super::fetched::{Fetched, most_bytes};
 use super::migrations::{Migration, due};
 use super::store::{
     Answer, Applied, Claim, Claimed, DataSetId, Id, OwnerId, OwnerRow, Page, Pruned, Restore, Restoring,
@@ -34,6 +35,7 @@ use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 use error::{unavailable, unclear};
 use place::FilePlace;
+use read::fetch;
 
 /// Every change of the schema, in order.
 const MIGRATIONS: &[Migration] = &[
@@ -78,6 +80,8 @@ pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
     place: FilePlace,
+    /// Where large values are read.
+    runtime: Handle,
 }
 
 impl SqliteStore {
@@ -111,10 +115,19 @@ impl SqliteStore {
         };
         let writer = pool(1).connect_with(options.clone()).await;
         let writer = writer.map_err(|error| of_file(path, unavailable(error)))?;
-        let place = FilePlace::of(path).map_err(|error| {
+        let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
+            .fetch_one(&writer)
+            .await
+            .map_err(|error| of_file(path, unavailable(error)))?;
+        let place = FilePlace::of(path, mode == "wal").map_err(|error| {
             StoreError::Denied(format!("{} cannot be looked at: {error}", path.display()))
         })?;
-        Ok(Self { writer, readers: pool(READERS).connect_lazy_with(options), place })
+        Ok(Self {
+            writer,
+            readers: pool(READERS).connect_lazy_with(options),
+            place,
+            runtime: Handle::current(),
+        })
     }
 
     /// The data that a file is known to hold, without its log, which is not touched; `None` where that cannot be told.
@@ -231,11 +244,11 @@ impl Store for SqliteStore {
     }
 
     fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Fetched> {
-        Box::pin(self.fetch_keys(keys, now, MAX_FETCHED_BYTES))
+        Box::pin(fetch(&self.readers, keys, now, most_bytes(keys.len())))
     }
 
     fn fetch_large<'a>(&'a self, keys: &'a [MissingKey], _bytes: u64, now: Timestamp) -> Answer<'a, Fetched> {
-        Box::pin(self.fetch_keys(keys, now, usize::MAX))
+        Box::pin(self.fetch_large_keys(keys, now))
     }
 
     fn scan<'a>(&'a self, after: Option<&'a MissingKey>, rows: u32, now: Timestamp) -> Answer<'a, Page> {

@@ -76,6 +76,7 @@ impl From<StoreError> for StartRefused {
 /// [`StartRefused`] with what to do about it.
 pub async fn start(mut parts: StartParts) -> Result<Started, StartRefused> {
     refuse_another_data_set(&parts).await?;
+    refuse_beside_owner(&parts).await?;
     migrate(&parts).await?;
     let row = patiently(&parts, || parts.store.owner()).await?;
     refuse_copy(&parts, &row)?;
@@ -177,6 +178,19 @@ async fn refuse_another_data_set(parts: &StartParts) -> Result<(), StartRefused>
         return Ok(());
     }
     Err(StartRefused(wrong_data_set(parts.directory.path(), own, found)))
+}
+
+/// A server that writes is not to meet a schema that it does not know: who would be refused for it does not migrate before.
+async fn refuse_beside_owner(parts: &StartParts) -> Result<(), StartRefused> {
+    // A truth without a schema has no owner yet; whatever else is wrong with it is told by what comes next.
+    let Ok(row) = parts.store.owner().await else { return Ok(()) };
+    match row.lease {
+        Lease::Held(lease_left) if row.owner != Some(parts.directory.owner()) => {
+            let held = Claimed::Held { holder: row.holder, lease_left };
+            Err(StartRefused(refusal_text(&held, parts)))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A truth and a directory that are both new beside copies: what was in the copies is lost, and would be granted again.
@@ -339,7 +353,8 @@ async fn retake(parts: &StartParts, found: u64, wanted: u64) -> Result<(), Start
         }
         let claim = Claim { behind: Some(at), ..claim_of_owner(parts) };
         match parts.store.begin_epoch(&claim).await {
-            Ok(Claimed::Epoch(_) | Claimed::Moved) => {}
+            Ok(Claimed::Epoch(_)) => {}
+            Ok(Claimed::Moved) => tokio::time::sleep(BACKOFF.pause_at_most()).await,
             Ok(refusal) => return Err(StartRefused(refusal_text(&refusal, parts))),
             Err(StoreError::Unavailable(_) | StoreError::Unclear(_)) => {
                 tokio::time::sleep(BACKOFF.pause_at_most()).await;

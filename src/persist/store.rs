@@ -68,7 +68,7 @@ pub trait Store: Send + Sync {
     fn apply<'a>(&'a self, owner: OwnerId, batch: &'a Batch) -> Answer<'a, Applied>;
 
     /// The values under the keys at `now`, and how far the truth was before they were read; without those of more than
-    /// [`MAX_FETCHED_BYTES`](super::fetched::MAX_FETCHED_BYTES).
+    /// [`MAX_FETCHED_BYTES`](super::fetched::MAX_FETCHED_BYTES), and of smaller ones where the keys are many.
     fn fetch<'a>(&'a self, keys: &'a [MissingKey], now: Timestamp) -> Answer<'a, Fetched>;
 
     /// The same of keys whose values were left out there, with all of them: about as many `bytes`, which set how long it may take.

@@ -32,7 +32,7 @@ pub(super) fn persistence(process: &Process) -> Lines {
     lines.push(line("ephemeral_databases", ephemeral.join(",")));
     let figures = figures(truth, &process.engine, process.clock.now());
     lines.extend(figures.into_iter().map(|figure| line(figure.name, figure.value)));
-    let trouble = truth.stats.trouble.load();
+    let trouble = truth.stats.told_trouble();
     lines.push(line(
         "truth_trouble",
         trouble.as_ref().map_or("", |reason| reason.as_str()).replace(['\r', '\n'], " "),

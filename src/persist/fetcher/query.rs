@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, oneshot, watch};
 use tokio::time::sleep;
 
-use super::{FetchError, FetchParts, LARGE_AT_ONCE, Queries};
+use super::{FetchError, FetchParts, HUGE_BYTES, Queries};
 use crate::clock::Timestamp;
 use crate::engine::{Engine, Fetch, MissingKey};
 use crate::persist::fetched::{Fetched, FetchedValue, LeftOut};
@@ -132,28 +132,37 @@ impl Query {
                 return Err("the truth has not answered in time".into());
             }
         };
-        let Found { unreadable, large } = found;
-        if large.is_empty() {
-            return Ok(Arc::new(unreadable));
-        }
-        self.tell_all_but(&large, &unreadable);
-        let _turn = tokio::select! {
-            biased;
-            turn = queries.large.acquire() => turn,
-            () = &mut is_late => return Err(format!("{LARGE_AT_ONCE} other large values are being read").into()),
-        };
-        let bytes: u64 = large.iter().map(|large| large.bytes).sum();
-        let mut reading = pin!(fetch_large(parts, large, unreadable));
-        let read = tokio::select! {
-            biased;
-            read = &mut reading => read,
-            () = &mut is_late => {
-                let late = Err(format!("it is large ({bytes} bytes), and still being read").into());
-                self.answers.drain(..).for_each(|waiting| waiting.tell(std::slice::from_ref(&late)));
-                reading.await
+        let Found { mut unreadable, mut large } = found;
+        // The largest first, since they are taken from the end.
+        large.sort_by_key(|portion| std::cmp::Reverse(portion.bytes));
+        let mut has_late = false;
+        while !large.is_empty() {
+            self.tell_all_but(&large, &unreadable);
+            let Some(portion) = large.pop() else { break };
+            let turn = queries.turn(portion.bytes);
+            let _turn = tokio::select! {
+                biased;
+                turn = turn => turn,
+                () = &mut is_late, if !has_late => return Err("other large values are being read".into()),
+            };
+            let mut reading = pin!(portion.read(parts, &mut unreadable));
+            tokio::select! {
+                biased;
+                read = &mut reading => read?,
+                () = &mut is_late, if !has_late => {
+                    has_late = true;
+                    self.tell_late();
+                    reading.await?;
+                }
             }
-        };
-        read.map(Arc::new)
+        }
+        Ok(Arc::new(unreadable))
+    }
+
+    /// Tells whoever waits by now that what they wait for goes on.
+    fn tell_late(&mut self) {
+        let late = [Err("it is large, and still being read".into())];
+        self.answers.drain(..).for_each(|waiting| waiting.tell(&late));
     }
 
     /// Tells whoever waits for none of the large values what is known; others may ask for the rest again.
@@ -245,18 +254,22 @@ async fn fetch<'a>(parts: &'a FetchParts, wanted: &[MissingKey]) -> Result<Found
     failure.map_or(Ok(found), Err)
 }
 
-/// The same for large values, behind those that could not be read before.
-async fn fetch_large(
-    parts: &FetchParts,
-    large: Vec<Large<'_>>,
-    mut unreadable: Unreadable,
-) -> Result<Unreadable, Arc<str>> {
-    for Large { mut begun, bytes } in large {
+impl Large<'_> {
+    /// Reads the values, beside those that could not be read before.
+    async fn read(mut self, parts: &FetchParts, unreadable: &mut Unreadable) -> Result<(), Arc<str>> {
         let now = parts.clock.now();
-        let fetched = parts.fetch(&begun.fetch.keys, Some(bytes), now).await?;
-        parts.fill(&mut begun, fetched.values.into_iter(), now, &mut unreadable);
+        let fetched = parts.fetch(&self.begun.fetch.keys, Some(self.bytes), now).await?;
+        parts.fill(&mut self.begun, fetched.values.into_iter(), now, unreadable);
+        Ok(())
     }
-    Ok(unreadable)
+}
+
+impl Queries {
+    /// Waits for the turn of a query for so many bytes. None: never.
+    async fn turn(&self, bytes: u64) -> Option<SemaphorePermit<'_>> {
+        let turns = if bytes >= HUGE_BYTES { &self.huge } else { &self.large };
+        turns.acquire().await.ok()
+    }
 }
 
 impl<'a> Begun<'a> {

@@ -406,6 +406,39 @@ fn behind_a_gap_larger_than_the_window_the_outbox_is_replayed_as_far_as_it_goes(
     });
 }
 
+/// What they had is in memory, or lost; the truth takes what comes all the same.
+#[test]
+fn files_of_the_outbox_that_are_removed_stop_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let store = Arc::new(FakeStore::new());
+        let mut half = Half::start(directory.path(), &store).await;
+        half.put(1, 10);
+        half.flush();
+        half.until_applied().await;
+        store.script(&[Fault::BeforeCommit; 3]);
+        for key in 2..5 {
+            half.put(key, 20);
+            half.flush();
+        }
+        half.parts.pending.leave_to_outbox();
+        let path = half.parts.outbox.as_ref().unwrap().lock().path().to_owned();
+        for file in path.read_dir().unwrap() {
+            std::fs::remove_file(file.unwrap().path()).unwrap();
+        }
+        // The first attempt finds the file gone, and the next begins another.
+        half.put(5, 50);
+        half.flush();
+        half.until_applied().await;
+        half.parts.engine.queue_everything();
+        half.flush();
+        half.until_applied().await;
+        let expected = State::from([(1, 10), (2, 20), (3, 20), (4, 20), (5, 50)]);
+        assert_eq!(truth(&store).await, expected);
+        half.crash().await;
+    });
+}
+
 #[test]
 fn nothing_is_kept_behind_what_is_not() {
     runtime().block_on(async {

@@ -101,6 +101,13 @@ impl Catalog {
         }
     }
 
+    /// Takes out all up to the last one that is like this; tells whether there is any.
+    pub(super) fn forget_up_to_last(&mut self, is_like_this: impl Fn(&Segment) -> bool) -> bool {
+        let last = self.segments.iter().rposition(is_like_this);
+        self.segments.drain(..last.map_or(0, |last| last + 1));
+        last.is_some()
+    }
+
     /// The segments nothing of which is applied and to which nothing is written any more.
     pub(super) fn waiting(&self) -> impl Iterator<Item = &Segment> {
         let before_last = self.segments.len().saturating_sub(1);

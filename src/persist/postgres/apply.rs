@@ -1,13 +1,15 @@
 //! Applying a batch to Postgres.
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use std::sync::atomic::Ordering;
 
-use super::PostgresStore;
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
+
 use super::closed::put_closed_periods;
 use super::error::{unavailable, unclear};
 use super::key::{indexed, long};
 use super::owner::read_owner;
 use super::put::put_rows;
+use super::{CALL_TIMEOUT, MAX_PATIENCE, PostgresStore, call_timeout, no_answer, within};
 use crate::persist::batch::Batch;
 use crate::persist::chain::{check, continued_by, refusal_of_found};
 use crate::persist::rows::{rejected_of, signed, subject_of};
@@ -67,22 +69,63 @@ fn begin_of(batch: &Batch, owner: OwnerId) -> String {
 /// Database, key in the index, long key, closed period, reason.
 type RejectedColumns = (i32, Vec<u8>, Option<Vec<u8>>, String, String);
 
+/// What the owner row says to a batch.
+enum Begun {
+    /// It is continued in this transaction.
+    Batch(Transaction<'static, Postgres>),
+    /// It is not.
+    Refused(Applied),
+}
+
 impl PostgresStore {
     pub(super) async fn apply_batch(&self, owner: OwnerId, batch: &Batch) -> Result<Applied, StoreError> {
         check(batch)?;
+        // A server that is gone is told from one that needs long for the rows.
+        let transaction = match within(CALL_TIMEOUT, self.begin_batch(owner, batch)).await? {
+            Begun::Batch(transaction) => transaction,
+            Begun::Refused(refusal) => return Ok(refusal),
+        };
+        let rows = batch.records.len() + batch.closed_periods.len();
+        let patience = self.patience.load(Ordering::Relaxed);
+        let limit = call_timeout(rows, batch.weight()).saturating_mul(patience);
+        match tokio::time::timeout(limit, self.put_batch(transaction, batch)).await {
+            Ok(answer) => {
+                if answer.is_ok() {
+                    self.patience.store(1, Ordering::Relaxed);
+                }
+                answer
+            }
+            Err(_) => {
+                // Rows that the database checks one by one, since it refuses thousands of them, take as long each time.
+                self.patience.store(patience.saturating_mul(2).min(MAX_PATIENCE), Ordering::Relaxed);
+                Err(no_answer(limit))
+            }
+        }
+    }
+
+    /// Continues the chain, if the owner row lets it.
+    async fn begin_batch(&self, owner: OwnerId, batch: &Batch) -> Result<Begun, StoreError> {
         let mut transaction = self.begin().await?;
         // Numbers and an id need no parameters, which would take another round trip.
         let begin = sqlx::raw_sql(AssertSqlSafe(begin_of(batch, owner)));
         let moved = begin.execute(&mut *transaction).await.map_err(unavailable)?;
-        if moved.rows_affected() == 0 {
-            let row = read_owner(&mut transaction).await?;
-            let mut refusal = refusal_of_found(&row, owner, batch)?;
-            if let Applied::Before { rejected } = &mut refusal {
-                *rejected = read_rejected(&mut transaction, batch).await?;
-            }
-            transaction.rollback().await.map_err(unavailable)?;
-            return Ok(refusal);
+        if moved.rows_affected() > 0 {
+            return Ok(Begun::Batch(transaction));
         }
+        let row = read_owner(&mut transaction).await?;
+        let mut refusal = refusal_of_found(&row, owner, batch)?;
+        if let Applied::Before { rejected } = &mut refusal {
+            *rejected = read_rejected(&mut transaction, batch).await?;
+        }
+        transaction.rollback().await.map_err(unavailable)?;
+        Ok(Begun::Refused(refusal))
+    }
+
+    async fn put_batch(
+        &self,
+        mut transaction: Transaction<'static, Postgres>,
+        batch: &Batch,
+    ) -> Result<Applied, StoreError> {
         let closed = put_closed_periods(&mut transaction, batch).await?;
         put_flushes(&mut transaction, batch).await?;
         let rejected = [put_rows(&mut transaction, batch).await?, closed].concat();

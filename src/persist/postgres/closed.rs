@@ -101,6 +101,12 @@ pub(super) async fn put_closed_periods(
                 savepoint.commit().await.map_err(unavailable)?;
                 continue;
             }
+            // A trigger may have put it elsewhere.
+            Ok(_) if chunk.len() == 1 => {
+                savepoint.commit().await.map_err(unavailable)?;
+                rejected.extend(chunk.iter().map(|row| row.rejected(DROPPED)));
+                continue;
+            }
             Ok(_) => DROPPED.to_owned(),
             Err(error) => match refusal_of_rows(&error) {
                 Some(reason) => reason,

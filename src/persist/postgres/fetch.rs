@@ -26,7 +26,7 @@ use super::key::indexed;
 use super::{POOLED_CONNECTIONS, PostgresStore};
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
-use crate::persist::fetched::{Fetched, LeftOut, MAX_FETCHED_BYTES, left_out};
+use crate::persist::fetched::{Fetched, LeftOut, left_out, most_bytes};
 use crate::persist::rows::{now_ms, stored_value, unsigned};
 use crate::persist::store::StoreError;
 
@@ -39,11 +39,25 @@ const TEST_TIMEOUT: Duration = Duration::from_millis(300);
 /// The columns that tell how far the truth is: the only row of two.
 const OWNER: &str = "SELECT epoch, applied FROM";
 
-/// The last columns of a key's row: the state where it is small, or how large it is; and the state whatever its size.
-const SMALL_STATE: &str =
-    "CASE WHEN length(state) <= 65536 THEN state END, CASE WHEN length(state) > 65536 THEN length(state) END";
-const STATE: &str = "state";
-const _: () = assert!(MAX_FETCHED_BYTES == 65_536, "the same number is in the statement");
+/// Which states are read.
+#[derive(Clone, Copy)]
+enum States {
+    /// Up to so many bytes; of others how many they have, in a column more.
+    UpTo(usize),
+    All,
+}
+
+impl States {
+    /// The last columns of a key's row.
+    fn columns(self) -> String {
+        match self {
+            Self::UpTo(most) => format!(
+                "CASE WHEN length(state) <= {most} THEN state END, CASE WHEN length(state) > {most} THEN length(state) END"
+            ),
+            Self::All => "state".to_owned(),
+        }
+    }
+}
 
 /// The columns of a mark: the first ones of a row.
 const FLUSHED: &str = "SELECT database, epoch, seq FROM";
@@ -75,7 +89,8 @@ impl PostgresStore {
         keys: &[MissingKey],
         now: Timestamp,
     ) -> Result<Fetched, StoreError> {
-        let sql = self.begin_read.clone() + &statements(&self.schema, keys, now, SMALL_STATE);
+        let sql = self.begin_read.clone()
+            + &statements(&self.schema, keys, now, States::UpTo(most_bytes(keys.len())));
         let answer = Answer::of(&self.read(&sql).await.map_err(unavailable)?).map_err(unavailable)?;
         self.noted(answer.told(keys)?)
     }
@@ -86,14 +101,14 @@ impl PostgresStore {
         keys: &[MissingKey],
         now: Timestamp,
     ) -> Result<Fetched, StoreError> {
-        let sql = self.begin_read.clone() + &statements(&self.schema, keys, now, STATE);
+        let sql = self.begin_read.clone() + &statements(&self.schema, keys, now, States::All);
         let (pool, keys) = (self.pool.clone(), keys.to_vec());
         let reading = async move {
             let rows = read_pooled(&pool, sql).await.map_err(unavailable)?;
             Answer::of(&rows).map_err(unavailable)?.told(&keys)
         };
         let ended = || Err(unavailable(sqlx::Error::WorkerCrashed));
-        self.noted(self.pooled(reading).await.unwrap_or_else(ended)?)
+        self.noted(self.on_runtime(reading).await.unwrap_or_else(ended)?)
     }
 
     fn noted(&self, fetched: Fetched) -> Result<Fetched, StoreError> {
@@ -118,15 +133,23 @@ impl PostgresStore {
         self.pooled(reading).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
 
-    /// Runs what uses a connection of the pool, as one of a few at a time, on the store's own runtime, whose the pool's sockets are; until
-    /// it ends or is no longer waited for. `None`: that runtime has ended.
+    /// Runs what uses a connection of the pool, as one of a few at a time.
     async fn pooled<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
         let turn = Arc::clone(&self.held.pooled).acquire_owned().await;
-        let mut tasks = JoinSet::new();
         let work = async move {
             let _turn = turn;
             work.await
         };
+        self.on_runtime(work).await
+    }
+
+    /// Runs what uses a connection of the pool on the store's own runtime, whose the pool's sockets are; until it ends or is no longer waited
+    /// for. `None`: that runtime has ended.
+    async fn on_runtime<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let mut tasks = JoinSet::new();
         tasks.spawn_on(work, &self.runtime);
         tasks.join_next().await?.ok()
     }
@@ -255,16 +278,17 @@ impl Answer {
     }
 }
 
-/// The statement for the owner, one for each database, then the one for the marks; `schema` stands before each table, and `state` is the
-/// last columns of a row.
-fn statements(schema: &str, keys: &[MissingKey], now: Timestamp, state: &str) -> String {
+/// The statement for the owner, one for each database, then the one for the marks; `schema` stands before each table, and `states`
+/// are those that are read.
+fn statements(schema: &str, keys: &[MissingKey], now: Timestamp, states: States) -> String {
     let mut databases: BTreeMap<u8, Vec<&MissingKey>> = BTreeMap::new();
     for key in keys {
         databases.entry(key.database).or_default().push(key);
     }
+    let columns = format!("database, epoch, seq, key, expires_at_ms, {}", states.columns());
     let mut sql = format!("{OWNER} {schema}owner; ");
     for (database, keys) in databases {
-        put_statement(&mut sql, (database, &keys), schema, now, state)
+        put_statement(&mut sql, (database, &keys), schema, now, &columns)
             .expect("a string takes all that is written");
     }
     sql + FLUSHED + " " + schema + "flushed"
@@ -277,9 +301,8 @@ fn put_statement(
     (database, keys): (u8, &[&MissingKey]),
     schema: &str,
     now: Timestamp,
-    state: &str,
+    columns: &str,
 ) -> std::fmt::Result {
-    let columns = format!("database, epoch, seq, key, expires_at_ms, {state}");
     let rows = format!("SELECT {columns} FROM {schema}entries WHERE database = {database} AND key =");
     let lives = format!("NOT deleted AND (expires_at_ms IS NULL OR expires_at_ms > {})", now_ms(now));
     if let [key] = keys {
@@ -328,7 +351,7 @@ mod tests {
     fn keys_are_digits_whatever_they_hold() {
         let key = |database, key: &[u8]| MissingKey { database, key: key.into() };
         let keys = [key(3, b"a\x00"), key(0, b"$key$'\\"), key(3, b"")];
-        let sql = statements("\"quota\".", &keys, Timestamp::from_millis(7), STATE);
+        let sql = statements("\"quota\".", &keys, Timestamp::from_millis(7), States::All);
         let lives = "NOT deleted AND (expires_at_ms IS NULL OR expires_at_ms > 7)";
         let owner = format!("{OWNER} \"quota\".owner; ");
         let columns = "SELECT database, epoch, seq, key, expires_at_ms, state FROM";

@@ -161,7 +161,7 @@ async fn another_schema_is_refused() {
 #[tokio::test]
 async fn refusals_from_before_they_were_kept_count() {
     let fixture = Fixture::migrated().await;
-    let undo = "DROP TABLE refused_batches; ALTER TABLE rejected DROP COLUMN batches, DROP COLUMN period, ADD PRIMARY KEY (database, key);
+    let undo = "DROP TABLE refused_batches; DROP INDEX rejected_by_batch; ALTER TABLE rejected DROP COLUMN batches, DROP COLUMN period, ADD PRIMARY KEY (database, key);
         ALTER TABLE owner DROP COLUMN pruned; DELETE FROM quotad_migrations WHERE version >= 2";
     contract::refusals_are_kept_by_a_migration(&fixture, fixture.run(undo.to_owned())).await;
 }

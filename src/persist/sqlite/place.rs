@@ -10,8 +10,8 @@ use crate::persist::store::StoreError;
 /// The file under its name.
 pub(super) struct FilePlace {
     path: PathBuf,
-    /// Its log, which SQLite keeps beside it for as long as it has the file.
-    log: PathBuf,
+    /// Its log, which SQLite keeps beside it for as long as it has the file; `None`: the file system allows none.
+    log: Option<PathBuf>,
     file: (u64, u64),
 }
 
@@ -21,11 +21,13 @@ fn number_of(found: &Metadata) -> (u64, u64) {
 }
 
 impl FilePlace {
-    /// The place of a file that was just opened.
-    pub(super) fn of(path: &Path) -> io::Result<Self> {
-        let mut log = path.as_os_str().to_owned();
+    /// The place of a file that was just opened, and `has_log`.
+    pub(super) fn of(path: &Path, has_log: bool) -> io::Result<Self> {
+        // SQLite names it after the file that a link leads to.
+        let mut log = path.canonicalize()?.into_os_string();
         log.push("-wal");
-        Ok(Self { path: path.to_owned(), log: log.into(), file: number_of(&path.metadata()?) })
+        let log = has_log.then(|| log.into());
+        Ok(Self { path: path.to_owned(), log, file: number_of(&path.metadata()?) })
     }
 
     /// Makes sure, within a transaction or behind one, that it is where it was.
@@ -42,6 +44,9 @@ impl FilePlace {
             Ok(_) => return gone(&self.path, "replaced"),
             Err(_) => return gone(&self.path, "removed"),
         }
-        if self.log.exists() { Ok(()) } else { gone(&self.log, "removed") }
+        match &self.log {
+            Some(log) if !log.exists() => gone(log, "removed"),
+            _ => Ok(()),
+        }
     }
 }

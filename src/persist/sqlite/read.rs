@@ -4,7 +4,8 @@ use futures_util::TryStreamExt as _;
 use sqlx::Row as _;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Sqlite, SqliteConnection};
+use sqlx::{Sqlite, SqliteConnection, SqlitePool};
+use tokio::task::JoinSet;
 
 use super::SqliteStore;
 use super::error::{unavailable, unclear};
@@ -92,6 +93,28 @@ async fn fetch_value(
     Ok((bytes.map_or_else(|| value_of(&row), |bytes| Err(left_out(bytes))), bytes))
 }
 
+/// The values of keys, without states of more than `most_bytes`.
+pub(super) async fn fetch(
+    readers: &SqlitePool,
+    keys: &[MissingKey],
+    now: Timestamp,
+    most_bytes: usize,
+) -> Result<Fetched, StoreError> {
+    // One transaction, so that all are read as of one point in time.
+    let mut transaction = readers.begin().await.map_err(unavailable)?;
+    let OwnerRow { epoch, applied, .. } = read_owner(&mut *transaction).await?;
+    let mut fetched = Fetched { epoch, applied, ..Fetched::default() };
+    for (at, MissingKey { database, key }) in keys.iter().enumerate() {
+        let place = (i64::from(*database), &**key);
+        let value = fetch_value(&mut transaction, place, now, most_bytes).await;
+        let (value, left_out) = value.map_err(unavailable)?;
+        fetched.values.push(value);
+        fetched.left_out.extend(left_out.map(|bytes| LeftOut { at, bytes }));
+    }
+    transaction.rollback().await.map_err(unavailable)?;
+    Ok(fetched)
+}
+
 /// A row of a scan, and the bytes of its state that were left out.
 fn scanned(row: &SqliteRow) -> Result<(ScannedRow, u64), sqlx::Error> {
     let left_out: Option<i64> = row.try_get(4)?;
@@ -113,25 +136,17 @@ fn key_of(database: i64, key: Vec<u8>) -> Result<MissingKey, StoreError> {
 }
 
 impl SqliteStore {
-    pub(super) async fn fetch_keys(
+    /// As [`fetch`], of large values, which are read and made on the store's own runtime: the asking thread serves clients.
+    pub(super) async fn fetch_large_keys(
         &self,
         keys: &[MissingKey],
         now: Timestamp,
-        most_bytes: usize,
     ) -> Result<Fetched, StoreError> {
-        // One transaction, so that all are read as of one point in time.
-        let mut transaction = self.readers.begin().await.map_err(unavailable)?;
-        let OwnerRow { epoch, applied, .. } = read_owner(&mut *transaction).await?;
-        let mut fetched = Fetched { epoch, applied, ..Fetched::default() };
-        for (at, MissingKey { database, key }) in keys.iter().enumerate() {
-            let place = (i64::from(*database), &**key);
-            let value = fetch_value(&mut transaction, place, now, most_bytes).await;
-            let (value, left_out) = value.map_err(unavailable)?;
-            fetched.values.push(value);
-            fetched.left_out.extend(left_out.map(|bytes| LeftOut { at, bytes }));
-        }
-        transaction.rollback().await.map_err(unavailable)?;
-        Ok(fetched)
+        let (readers, keys) = (self.readers.clone(), keys.to_vec());
+        let mut tasks = JoinSet::new();
+        tasks.spawn_on(async move { fetch(&readers, &keys, now, usize::MAX).await }, &self.runtime);
+        let lost = || Err(unavailable(sqlx::Error::WorkerCrashed));
+        tasks.join_next().await.and_then(Result::ok).unwrap_or_else(lost)
     }
 
     pub(super) async fn scan_page(

@@ -23,7 +23,7 @@ async fn a_server_without_connections_left_is_named_with_the_remedy() {
     assert!(full.to_string().contains("too many clients"), "{full}");
     let store = PostgresStore::new(&PostgresOptions::parse(&server.url()).unwrap());
     let reason = reason_of(store.owner().await);
-    for part in ["too many clients already", "(53300)", "this server takes up to 8", "raise max_connections"]
+    for part in ["too many clients already", "(53300)", "this server takes up to 10", "raise max_connections"]
     {
         assert!(reason.contains(part), "{reason}");
     }
@@ -109,7 +109,7 @@ async fn connections_that_are_all_in_use_are_told_from_a_server_that_has_none() 
     let reason = reason_of(fixture.store.owner().await);
     assert_eq!(
         reason,
-        "all 4 connections to Postgres that are not for fetches were in use for 3 s: it answers, but too slowly"
+        "all 6 connections to Postgres that are not for fetches were in use for 3 s: it answers, but too slowly"
     );
 }
 
