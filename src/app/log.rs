@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Registry;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -20,7 +21,9 @@ pub fn start(level: LogLevel, format: LogFormat) {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    let collected = tracing_subscriber::registry().with(filter);
+    // What the pool of connections says of itself, the lines on the truth say in words that tell what it means.
+    let is_own = filter_fn(|line| !line.target().starts_with("sqlx_core::pool"));
+    let collected = tracing_subscriber::registry().with(filter).with(is_own);
     let started = match format {
         LogFormat::Text => collected.with(lines).try_init(),
         LogFormat::Json => collected.with(lines.json().flatten_event(true)).try_init(),

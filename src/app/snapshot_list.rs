@@ -131,7 +131,12 @@ pub fn told_state(manifest: &Manifest) -> String {
         words.push("not confirmed by the truth");
     }
     if !manifest.complete {
-        words.push("without what was only in the truth");
+        // Whether closed periods, and keys that had left memory, are in one that is not confirmed is not known.
+        words.push(if manifest.confirmed {
+            "without what was only in the truth"
+        } else {
+            "perhaps not complete"
+        });
     }
     if manifest.extent != Extent::Cut {
         words.push("not of one moment");

@@ -39,13 +39,13 @@ fn state(truth: &Truth, engine: &Engine, now: Timestamp) -> Vec<Figure> {
     let lag_ms = if is_behind { millis_since(stats.applied_cut()) } else { 0 };
     let oldest_ms = if is_behind || queued > 0 { millis_since(stats.applied_cut()) } else { 0 };
     let unkept_ms = if unkept > 0 { millis_since(kept_cut) } else { 0 };
-    let is_reachable = u64::from(stats.told_trouble().is_none());
+    let is_reachable = u64::from(progress.serves() && stats.told_trouble().is_none());
     let outbox = outbox.unwrap_or_default();
     vec![
         gauge("truth_epoch", "The epoch of this start.", progress.epoch()),
         gauge(
             "truth_reachable",
-            "1 unless the truth did not take the last batch, or renew the lease.",
+            "1 unless the truth did not take the last batch, or renew the lease, or is not there yet.",
             is_reachable,
         ),
         gauge("flush_open_seq", "The batch that carries what is changed now.", progress.open()),
@@ -88,6 +88,11 @@ fn flushing(stats: &FlushStats) -> Vec<Figure> {
             "outbox_append_micros",
             "Microseconds of the outbox, its fsyncs included.",
             micros(&stats.append_micros),
+        ),
+        gauge(
+            "outbox_writable",
+            "1 unless the outbox did not take the last batch.",
+            u64::from(stats.outbox_trouble.load().is_none()),
         ),
         counter("outbox_append_failures", "Failed writes to the outbox.", stats.append_failures.value()),
         counter("apply_transactions", "Transactions committed in the truth.", stats.applies.value()),

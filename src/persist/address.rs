@@ -58,8 +58,9 @@ impl TruthAddress {
         }
         if let Some(known) = known {
             return Err(format!(
-                "the data directory {} belongs to the data set {known}, and the SQLite file {file} is not there, or empty: put it back, name \
-                 the truth that holds it with --truth, or give a new truth a data directory of its own with --data-dir",
+                "the data directory {} belongs to the data set {known}, and the SQLite file {file} is not there, or empty: put it back, fill \
+                 a new one from a snapshot (quotad snapshot restore), name the truth that holds it with --truth, or give a new truth, which begins \
+                 with nothing, a data directory of its own with --data-dir",
                 directory.display()
             ));
         }

@@ -215,7 +215,10 @@ impl Applier {
             match self.read_outbox(read).await {
                 Ok(None) if self.pending.rejoin(read) => return,
                 // What is on its way from the outbox to the queue comes in a moment.
-                Ok(None) => sleep(JOIN_PAUSE).await,
+                Ok(None) => {
+                    sleep(JOIN_PAUSE).await;
+                    read = self.skip_missing(read);
+                }
                 Ok(Some(batch)) => {
                     read = batch.seq;
                     self.apply_until_done(batch, false).await;
@@ -237,17 +240,21 @@ impl Applier {
     fn skip_missing(&self, read: u64) -> u64 {
         let Some(outbox) = &self.outbox else { return read };
         let mut outbox = outbox.lock();
-        if !outbox.forget_missing() {
-            return read;
+        let has_forgotten = outbox.forget_missing();
+        let from = match outbox.first_kept_seq() {
+            Some(first) => first - 1,
+            None if has_forgotten => self.progress.kept(),
+            None => read,
+        };
+        if from > read {
+            tracing::error!(
+                behind = read,
+                up_to = from,
+                "files of the outbox were removed before the truth had what is in them"
+            );
+            self.signals.everything();
         }
-        let first = outbox.first_kept_seq();
-        tracing::error!(
-            behind = read,
-            first_kept = first,
-            "files of the outbox were removed before the truth had what is in them"
-        );
-        self.signals.everything();
-        read.max(first.map_or_else(|| self.progress.kept(), |first| first - 1))
+        read.max(from)
     }
 
     /// The next batches of the outbox behind `read`, merged up to a limit; `None`: there are none.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use super::disk::{DIRECTORY_MODE, Disk, DiskError, FILE_MODE, RealDisk, failed};
 use super::store::{DataSetId, OwnerId};
 use identity::Identity;
+pub use identity::Known;
 
 /// The name of the file that is locked.
 const LOCK: &str = "lock";
@@ -63,7 +64,7 @@ impl DataDirectory {
         let identity = match Identity::read(&*disk, path)? {
             Some(identity) => identity,
             None => {
-                let identity = Identity { owner: random_id()?, data_set: None, inode };
+                let identity = Identity { owner: random_id()?, data_set: None, inode, known: None };
                 identity.write(&*disk, path)?;
                 identity
             }
@@ -128,6 +129,29 @@ impl DataDirectory {
         identity.write(&*self.disk, &self.path)?;
         self.identity = identity;
         Ok(())
+    }
+
+    /// How far its truth was known to be; `None`: nothing is known.
+    #[must_use]
+    pub fn known(&self) -> Option<Known> {
+        self.identity.known
+    }
+
+    /// Notes how far its truth is, so that one that is set back while no server runs is found out.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn set_known(&mut self, known: Known) -> Result<(), DirectoryError> {
+        let identity = Identity { known: Some(known), ..self.identity };
+        identity.write(&*self.disk, &self.path)?;
+        self.identity = identity;
+        Ok(())
+    }
+
+    /// The file that says who it is.
+    #[must_use]
+    pub fn identity_file(&self) -> PathBuf {
+        self.path.join(identity::FILE)
     }
 
     pub(super) fn disk(&self) -> Arc<dyn Disk> {

@@ -67,6 +67,8 @@ pub struct FlushStats {
     pub stage: ArcSwapOption<String>,
     /// Why the truth did not take the last batch, if it did not.
     pub trouble: ArcSwapOption<String>,
+    /// Why the outbox did not take the last batch, if it did not.
+    pub outbox_trouble: ArcSwapOption<String>,
     /// Why it did not renew the lease, if it did not: all that an idle server meets of a truth that is away.
     pub lease_trouble: ArcSwapOption<String>,
 }

@@ -294,12 +294,23 @@ impl Flusher {
 
     fn append(&self, outbox: &Mutex<Outbox>, batch: &Batch) -> Result<(), String> {
         let stopwatch = Stopwatch::start();
-        let appended = self.append_behind(&mut outbox.lock(), batch);
-        self.parts.stats.append_micros.add(stopwatch.nanos() / 1_000);
-        appended.map_err(|error| {
-            self.parts.stats.append_failures.add(1);
-            error.to_string()
-        })
+        let mut guard = outbox.lock();
+        let appended = self.append_behind(&mut guard, batch);
+        let stats = &self.parts.stats;
+        stats.append_micros.add(stopwatch.nanos() / 1_000);
+        match appended {
+            Ok(()) => {
+                stats.outbox_trouble.store(None);
+                Ok(())
+            }
+            Err(error) => {
+                // What is gone takes no room, and is not read.
+                guard.forget_missing();
+                stats.append_failures.add(1);
+                stats.outbox_trouble.store(Some(Arc::new(error.to_string())));
+                Err(error.to_string())
+            }
+        }
     }
 
     /// Where the outbox lacks what came before, since the disk did not take it, that is in the truth: the outbox begins anew.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::flush_stats::FlushStats;
+use super::pending::Pending;
 use super::progress::Progress;
-use super::store::{OwnerId, Store, Tenure};
+use super::store::{OwnerId, Store, StoreError, Tenure};
 use crate::clock::Clock;
 use crate::metrics::Seldom;
 
@@ -20,6 +21,8 @@ pub struct LeaseKeeper {
     pub clock: Arc<dyn Clock>,
     /// Where a loss is told.
     pub progress: Arc<Progress>,
+    /// Where the applier hears that the truth is behind what it was known to have.
+    pub pending: Arc<Pending>,
     /// Where trouble is told.
     pub stats: Arc<FlushStats>,
     /// Who holds it.
@@ -40,18 +43,35 @@ impl LeaseKeeper {
                 return;
             }
             match self.store.renew(self.progress.epoch(), self.owner, self.lease).await {
-                Ok(Tenure::Kept) => self.stats.lease_trouble.store(None),
-                Ok(Tenure::Fenced) => self.look_at_owner().await,
-                Err(error) => {
-                    let now = self.clock.now();
-                    self.stats
-                        .lease_trouble
-                        .store(Some(Arc::new(format!("the lease could not be renewed: {error}"))));
-                    if lines.is_due(now.as_micros()).is_some() {
-                        tracing::warn!("the lease on the truth could not be renewed: {error}");
+                Ok(Tenure::Kept) => {
+                    self.look_at_applied().await;
+                    if self.stats.lease_trouble.swap(None).is_some() {
+                        tracing::warn!("the lease on the truth is renewed again");
                     }
                 }
+                Ok(Tenure::Fenced) => self.look_at_owner().await,
+                Err(error) => {
+                    let reason = match error {
+                        StoreError::Unclear(reason) | StoreError::Unavailable(reason) => reason,
+                        other => other.to_string(),
+                    };
+                    let told = format!("the lease on the truth could not be renewed: {reason}");
+                    if lines.is_due(self.clock.now().as_micros()).is_some() {
+                        tracing::warn!("{told}");
+                    }
+                    self.stats.lease_trouble.store(Some(Arc::new(told)));
+                }
             }
+        }
+    }
+
+    /// A replica may have been promoted that lacks batches: an idle server meets it nowhere else.
+    async fn look_at_applied(&self) {
+        let known = self.progress.applied();
+        if let Ok(row) = self.store.owner().await
+            && row.applied < known
+        {
+            self.pending.look_back();
         }
     }
 
@@ -87,6 +107,7 @@ mod tests {
             store: store.clone(),
             clock: Arc::new(ManualClock::at(NOON)),
             progress: Arc::clone(&progress),
+            pending: Arc::default(),
             stats: Arc::clone(&stats),
             owner: OWNER,
             lease: Duration::from_millis(30),

@@ -148,7 +148,11 @@ impl Recovery {
         let put = self.put_unchanged(changed, flushed);
         match base.load(put).await {
             Ok(entries) => {
-                tracing::info!(snapshot = found.id, entries, "the rest was loaded from a snapshot");
+                tracing::info!(
+                    snapshot = found.id,
+                    entries,
+                    "what was not changed since was loaded from a snapshot"
+                );
                 Some(found.id)
             }
             Err(error) => {

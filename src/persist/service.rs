@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::address::TruthAddress;
 use super::applier::Applier;
 use super::base::Base;
-use super::directory::DataDirectory;
+use super::directory::{DataDirectory, Known};
 use super::fetcher::{FetchDoor, FetchError, FetchRequests};
 use super::flush_stats::FlushStats;
 use super::flusher::{FlushParts, Flusher};
@@ -92,6 +92,7 @@ pub struct Truth {
     engine: Arc<Engine>,
     signals: Arc<Signals>,
     moments: Arc<Moments>,
+    pending: Arc<Pending>,
     /// Once the service has begun.
     store: OnceLock<Arc<dyn Store>>,
     data_set: OnceLock<DataSetId>,
@@ -149,6 +150,7 @@ impl Truth {
             engine: Arc::clone(&parts.engine),
             signals: Arc::default(),
             moments: Arc::default(),
+            pending: Arc::default(),
             store: OnceLock::new(),
             data_set: OnceLock::new(),
             owner: OnceLock::new(),
@@ -214,6 +216,21 @@ impl Truth {
     /// behind it.
     pub fn limit_pruning(&self, up_to: u64, cut_at: Timestamp) {
         self.prune_limit.set(up_to, cut_at);
+    }
+
+    /// Whether the truth has batch `seq` and all that it was known to have, as its owner row says now: a replica may have been promoted that
+    /// lacks some. Where it has not, what is missing is applied again.
+    pub async fn still_has(&self, seq: u64) -> bool {
+        let (epoch, known) = (self.progress.epoch(), self.progress.applied());
+        let Some(store) = self.store() else { return false };
+        match store.owner().await {
+            Ok(row) if row.epoch == epoch && row.applied >= known => row.applied >= seq,
+            Ok(_) => {
+                self.pending.look_back();
+                false
+            }
+            Err(_) => false,
+        }
     }
 
     /// Asks for a cut at once.
@@ -345,7 +362,7 @@ struct Running {
     applier: tokio::task::JoinHandle<()>,
     has_outbox: bool,
     /// Locked until the end.
-    _directory: DataDirectory,
+    directory: DataDirectory,
 }
 
 impl Running {
@@ -375,7 +392,7 @@ impl Running {
         let _ = truth.data_set.set(epoch.data_set);
         let _ = truth.owner.set(claim.owner);
         let first = (parts.engine.open_generation(), epoch.applied + 1);
-        let pending = Arc::new(Pending::default());
+        let pending = Arc::clone(&truth.pending);
         let waiting = Arc::clone(&pending);
         let behind = Arc::clone(&pending);
         let owner = claim.owner;
@@ -418,12 +435,12 @@ impl Running {
         let applier = tokio::spawn(essential("the applier", applier.run()));
         tokio::spawn(essential("merging", async move { waiting.keep_merged().await }));
         spawn_helpers(parts, &truth, &store, owner, behind, requests, checks);
-        Ok(Self { truth, store, owner, flusher, applier, has_outbox: with_outbox, _directory: directory })
+        Ok(Self { truth, store, owner, flusher, applier, has_outbox: with_outbox, directory })
     }
 
     /// The last flush. What the truth does not take in time stays in the outbox.
     async fn end(self, patience: Duration) -> Result<(), String> {
-        let Self { truth, store, owner, flusher, mut applier, has_outbox, _directory } = self;
+        let Self { truth, store, owner, flusher, mut applier, has_outbox, mut directory } = self;
         let stopwatch = Stopwatch::start();
         truth.signals.end(patience);
         let flushed = tokio::task::spawn_blocking(move || flusher.join());
@@ -442,7 +459,16 @@ impl Running {
             return Err(format!("the changes behind batch {last} are lost: {reason}"));
         }
         if has_ended && progress.applied() + 1 == progress.open() {
+            let known = Known { epoch: progress.epoch(), applied: progress.applied() };
+            if let Err(error) = directory.set_known(known) {
+                tracing::warn!("how far the truth is could not be noted: {error}");
+            }
             give_up(&*store, progress.epoch(), owner).await;
+            if truth.refusals.has_rows() {
+                tracing::error!(
+                    "what the truth has refused is lost with this process: its table rejected names the keys"
+                );
+            }
             tracing::info!(applied = progress.applied(), "the truth has everything");
             return Ok(());
         }
@@ -459,6 +485,11 @@ impl Running {
             );
             return Ok(());
         }
-        Err(format!("the changes behind batch {kept} are lost: neither the truth nor the outbox took them"))
+        let reason = if has_outbox {
+            "neither the truth nor the outbox took them"
+        } else {
+            "the truth did not take them"
+        };
+        Err(format!("the changes behind batch {kept} are lost, unless a snapshot has them: {reason}"))
     }
 }

@@ -14,6 +14,7 @@ mod restore;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{
@@ -34,7 +35,7 @@ use super::told_epochs::ToldEpochs;
 use crate::clock::Timestamp;
 use crate::engine::MissingKey;
 use error::{unavailable, unclear};
-use place::FilePlace;
+use place::{FilePlace, LogFile};
 use read::fetch;
 
 /// Every change of the schema, in order.
@@ -113,13 +114,19 @@ impl SqliteStore {
                 .max_lifetime(None)
                 .after_release(|connection, _| Box::pin(is_usable(connection)))
         };
-        let writer = pool(1).connect_with(options.clone()).await;
+        let log_file = LogFile::default();
+        let begun = Arc::clone(&log_file);
+        let writer = pool(1).after_connect(move |_, _| {
+            *begun.lock() = None;
+            Box::pin(async { Ok(()) })
+        });
+        let writer = writer.connect_with(options.clone()).await;
         let writer = writer.map_err(|error| of_file(path, unavailable(error)))?;
         let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
             .fetch_one(&writer)
             .await
             .map_err(|error| of_file(path, unavailable(error)))?;
-        let place = FilePlace::of(path, mode == "wal").map_err(|error| {
+        let place = FilePlace::of(path, mode == "wal", log_file).map_err(|error| {
             StoreError::Denied(format!("{} cannot be looked at: {error}", path.display()))
         })?;
         Ok(Self {

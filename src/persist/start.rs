@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use super::backoff::Backoff;
 use super::base::{Base, BaseError};
-use super::directory::DataDirectory;
+use super::directory::{DataDirectory, Known};
 use super::flush_stats::FlushStats;
 use super::outbox::{self, EndedOutbox, Limits, Name, Outbox};
 use super::pending::next_merged;
-use super::store::{Applied, Claim, Claimed, DataSetId, Epoch, Lease, OwnerId, OwnerRow, Store, StoreError};
+use super::store::{
+    Applied, Claim, Claimed, DataSetId, Epoch, Lease, OwnerId, OwnerRow, RejectedRecord, Store, StoreError,
+};
 use crate::clock::Clock;
 use crate::metrics::Seldom;
 
@@ -22,6 +24,9 @@ const BACKOFF: Backoff = Backoff::between(Duration::from_millis(50), Duration::f
 
 /// How long giving the lease up may take: without it the next start is allowed all the same.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Refused rows that are told one by one.
+const MOST_TOLD_REJECTED: usize = 20;
 
 /// Epochs that are taken at most to come back to that of the outbox after the truth has lost some.
 const MAX_RETAKEN_EPOCHS: u64 = 1_000;
@@ -75,12 +80,14 @@ impl From<StoreError> for StartRefused {
 /// # Errors
 /// [`StartRefused`] with what to do about it.
 pub async fn start(mut parts: StartParts) -> Result<Started, StartRefused> {
+    parts.stats.stage.store(Some(Arc::new("the truth is being asked".to_owned())));
     refuse_another_data_set(&parts).await?;
     refuse_beside_owner(&parts).await?;
     migrate(&parts).await?;
     let row = patiently(&parts, || parts.store.owner()).await?;
     refuse_copy(&parts, &row)?;
     refuse_beside_copies(&parts, &row).await?;
+    refuse_set_back(&parts, &row)?;
     apply_outboxes(&parts, &row).await?;
     // One owner, one directory: its lock keeps a second process out. Behind this a copy has an owner of its own, and no outbox is left
     // that is the other's.
@@ -95,6 +102,8 @@ pub async fn start(mut parts: StartParts) -> Result<Started, StartRefused> {
     if parts.directory.data_set() != Some(data_set) {
         parts.directory.set_data_set(data_set).map_err(|error| StartRefused(error.to_string()))?;
     }
+    let known = Known { epoch: epoch.epoch, applied: epoch.applied };
+    parts.directory.set_known(known).map_err(|error| StartRefused(error.to_string()))?;
     let claim = Claim { data_set: Some(data_set), ..claim };
     let outbox = if parts.with_outbox {
         let name = Name { data_set, epoch: epoch.epoch, owner: claim.owner };
@@ -191,6 +200,29 @@ async fn refuse_beside_owner(parts: &StartParts) -> Result<(), StartRefused> {
         }
         _ => Ok(()),
     }
+}
+
+/// A truth that was set back behind what this directory has known of it would grant again what was granted since; one of a later epoch was
+/// restored, or was another's meanwhile. What the outbox of the last run has is applied again.
+fn refuse_set_back(parts: &StartParts, row: &OwnerRow) -> Result<(), StartRefused> {
+    let directory = &parts.directory;
+    let Some(Known { epoch, applied }) = directory.known() else { return Ok(()) };
+    if row.epoch > epoch || row.applied >= applied {
+        return Ok(());
+    }
+    let refuse = |error: outbox::OutboxError| StartRefused(error.to_string());
+    for name in Outbox::find(directory).map_err(refuse)? {
+        let is_own = row.data_set == Some(name.data_set) && name.owner == directory.owner();
+        if is_own && EndedOutbox::open(directory, name).map_err(refuse)?.last_seq() > Some(row.applied) {
+            return Ok(());
+        }
+    }
+    Err(StartRefused(format!(
+        "the truth has batches up to {}, but had {applied} when this data directory used it last: it was set back; put the newer one back, or \
+         restore one of those that quotad snapshot list tells; to go on without what is missing, remove the lines epoch and applied from {}",
+        row.applied,
+        directory.identity_file().display()
+    )))
 }
 
 /// A truth and a directory that are both new beside copies: what was in the copies is lost, and would be granted again.
@@ -418,7 +450,7 @@ async fn apply_outbox(parts: &StartParts, name: Name) -> Result<(), StartRefused
         read = batch.seq;
         rows += batch.records.len();
         match patiently(parts, || parts.store.apply(name.owner, &batch)).await? {
-            Applied::Whole { .. } | Applied::Before { .. } => {}
+            Applied::Whole { rejected } | Applied::Before { rejected } => note_rejected(parts, &rejected),
             Applied::Fenced => {
                 return Err(StartRefused(
                     "another server took the truth over while the outbox was being applied".to_owned(),
@@ -442,6 +474,21 @@ async fn apply_outbox(parts: &StartParts, name: Name) -> Result<(), StartRefused
     }
     drop(outbox);
     Outbox::remove(directory, name).map_err(refuse)
+}
+
+/// What the truth refuses of an outbox is in no memory, so it is lost.
+fn note_rejected(parts: &StartParts, rejected: &[RejectedRecord]) {
+    parts.stats.rejected_rows.add(u64::try_from(rejected.len()).unwrap_or(u64::MAX));
+    for RejectedRecord { database, key, reason, .. } in rejected.iter().take(MOST_TOLD_REJECTED) {
+        let key = String::from_utf8_lossy(key);
+        tracing::error!(database, %key, "the truth refuses a row of the last run's outbox, whose change is lost: {reason}");
+    }
+    if rejected.len() > MOST_TOLD_REJECTED {
+        tracing::error!(
+            rows = rejected.len(),
+            "the truth refuses more such rows: its table rejected names them"
+        );
+    }
 }
 
 #[cfg(test)]

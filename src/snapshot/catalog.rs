@@ -302,8 +302,8 @@ impl Catalog {
         let holder = self.read_mark(epoch).await.map_or_else(|error| error.to_string(), |mark| mark.holder);
         SnapshotError::Fenced(format!(
             "another server ({holder}) writes snapshots of this data to {} since epoch {epoch}; \
-             of two servers on one data set, stop the one that should not be, or give it a store of its own with --snapshots; \
-             so does a truth need that was set back to an older backup",
+             of two servers on one data set, as behind a restore beside the first, one needs a store of its own (--snapshots), also once the \
+             other is stopped; so does a truth that was set back to an older backup",
             self.objects.describe()
         ))
     }

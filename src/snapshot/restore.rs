@@ -249,6 +249,10 @@ impl Filler {
         let (filled, made) = tokio::join!(self.fill(waiting, manifest), made);
         let restored = filled?;
         made?;
+        if restored.rejected > 0 {
+            // The snapshot has rows that this truth has not, so no start may load it.
+            self.store.note_pruned(manifest.seq + 1).await.map_err(SnapshotError::failed)?;
+        }
         match self.store.end_restore(self.epoch, self.owner, manifest.data_set).await {
             Ok(Tenure::Kept) => Ok(restored),
             Ok(Tenure::Fenced) => Err(SnapshotError::failed("somebody else took the truth meanwhile")),

@@ -136,6 +136,7 @@ impl Writer {
         parts: Parts,
         (seq, at): (u64, Timestamp),
     ) -> Result<Made, SnapshotError> {
+        let gaps = self.chain_gaps();
         let (mut parts, is_complete, extent) = self.make_entries(cut, parts, seq).await?;
         let until = match extent {
             Extent::Cut => ClosedUntil { seq, at },
@@ -143,14 +144,16 @@ impl Writer {
             Extent::Interval { until_seq } => ClosedUntil { seq: until_seq, at: self.clock.now() },
         };
         let is_confirmed = self.confirm(until.seq).await;
-        let is_told = is_confirmed && self.source.truth().is_some();
-        if is_told {
+        let has_closed = is_confirmed;
+        if has_closed && self.source.truth().is_some() {
             parts = self.read_closed(parts, until).await?;
         }
+        // What was read between a failover and the replay of what it had lost is older than the cut.
+        let is_confirmed = is_confirmed && self.still_has(until.seq).await && self.chain_gaps() == gaps;
         let ended = spawn_blocking(move || parts.end()).await;
         let (counts, closed) = ended.unwrap_or_else(|_| Err(lost_thread()))?;
         // Without a truth there are none; from one that was not asked in time they are missing.
-        let closed_periods = is_confirmed.then_some(closed);
+        let closed_periods = has_closed.then_some(closed);
         let is_complete = is_complete && is_confirmed;
         Ok(Made { extent, is_confirmed, is_complete, counts, closed_periods })
     }
@@ -209,7 +212,7 @@ impl Writer {
         seq: u64,
     ) -> Result<(Parts, bool), SnapshotError> {
         let store = truth.store().ok_or_else(|| SnapshotError::failed("the truth is not there yet"))?;
-        if !has_applied(truth, seq).await {
+        if !has_applied(truth, seq).await || !truth.still_has(seq).await {
             return Ok((parts, false));
         }
         // What was changed behind the cut was in memory then, which has kept it.
@@ -283,6 +286,18 @@ impl Writer {
         format!(
             "the last snapshot is not confirmed, so that starts and restores pass it over (--any takes it): {reason}"
         )
+    }
+
+    async fn still_has(&self, seq: u64) -> bool {
+        match self.source.truth() {
+            Some(truth) => truth.still_has(seq).await,
+            None => true,
+        }
+    }
+
+    /// How often the truth has lost batches.
+    fn chain_gaps(&self) -> u64 {
+        self.source.truth().map_or(0, |truth| truth.stats.chain_gaps.value())
     }
 
     /// Makes the snapshot one: from now on it is found.

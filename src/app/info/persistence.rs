@@ -32,6 +32,11 @@ pub(super) fn persistence(process: &Process) -> Lines {
     lines.push(line("ephemeral_databases", ephemeral.join(",")));
     let figures = figures(truth, &process.engine, process.clock.now());
     lines.extend(figures.into_iter().map(|figure| line(figure.name, figure.value)));
+    let trouble = truth.stats.outbox_trouble.load_full();
+    lines.push(line(
+        "outbox_trouble",
+        trouble.as_ref().map_or("", |reason| reason.as_str()).replace(['\r', '\n'], " "),
+    ));
     let trouble = truth.stats.told_trouble();
     lines.push(line(
         "truth_trouble",

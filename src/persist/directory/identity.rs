@@ -22,6 +22,17 @@ pub(super) struct Identity {
     pub(super) data_set: Option<DataSetId>,
     /// The number that the file system gave the directory: a copy has another one.
     pub(super) inode: Option<u64>,
+    /// How far its truth was known to be.
+    pub(super) known: Option<Known>,
+}
+
+/// How far a truth was known to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// In which epoch.
+    pub epoch: u64,
+    /// The last batch that it had.
+    pub applied: u64,
 }
 
 impl Identity {
@@ -54,30 +65,41 @@ impl Identity {
         if let Some(inode) = self.inode {
             text.push_str(&format!("inode = {inode}\n"));
         }
+        if let Some(Known { epoch, applied }) = self.known {
+            text.push_str(&format!("epoch = {epoch}\napplied = {applied}\n"));
+        }
         text
     }
 
     fn parse(text: &str) -> Result<Self, String> {
         let (mut owner, mut data_set, mut inode) = (None, None, None);
+        let (mut epoch, mut applied) = (None, None);
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let (name, value) = line.split_once('=').ok_or_else(|| format!("'{line}' is no 'name = id'"))?;
             let (name, value) = (name.trim(), value.trim());
             let is_twice = match name {
                 "owner" => owner.replace(id(value)?).is_some(),
                 "data_set" => data_set.replace(id(value)?).is_some(),
-                "inode" => {
-                    let number =
-                        value.parse::<u64>().map_err(|_| format!("'{value}' is no inode's number"))?;
-                    inode.replace(number).is_some()
+                "inode" => inode.replace(number(value, "inode")?).is_some(),
+                "epoch" => epoch.replace(number(value, "epoch")?).is_some(),
+                "applied" => applied.replace(number(value, "batch")?).is_some(),
+                name => {
+                    return Err(format!(
+                        "it has '{name}'; known are owner, data_set, inode, epoch and applied"
+                    ));
                 }
-                name => return Err(format!("it has '{name}'; known are owner, data_set and inode")),
             };
             if is_twice {
                 return Err(format!("'{name}' is there twice"));
             }
         }
-        Ok(Self { owner: owner.ok_or("it names no owner")?, data_set, inode })
+        let known = epoch.zip(applied).map(|(epoch, applied)| Known { epoch, applied });
+        Ok(Self { owner: owner.ok_or("it names no owner")?, data_set, inode, known })
     }
+}
+
+fn number(value: &str, of: &str) -> Result<u64, String> {
+    value.parse().map_err(|_| format!("'{value}' is the number of no {of}"))
 }
 
 fn id(value: &str) -> Result<Id, String> {

@@ -100,11 +100,11 @@ fn a_damaged_identity_is_told_with_its_remedy() {
     check(b"\xff", "it is no text");
     check(b"owner", "'owner' is no 'name = id'");
     check(b"owner = 12", "'12' is no id of 32");
-    check(format!("owner = {id}\ninode = -1").as_bytes(), "'-1' is no inode's number");
+    check(format!("owner = {id}\ninode = -1").as_bytes(), "'-1' is the number of no inode");
     check(format!("owner = {id}\nowner = {id}").as_bytes(), "'owner' is there twice");
     check(
         format!("owner = {id}\nage = {id}").as_bytes(),
-        "it has 'age'; known are owner, data_set and inode",
+        "it has 'age'; known are owner, data_set, inode, epoch and applied",
     );
     check(format!("data_set = {id}").as_bytes(), "it names no owner");
 }

@@ -91,7 +91,7 @@ async fn put_large(store: &FakeStore) {
 #[tokio::test]
 async fn a_large_value_that_comes_late_is_there_for_the_next() {
     let (store, engine, stats, door) = begun_with(Duration::from_millis(30)).await;
-    put_large(&*store).await;
+    put_large(&store).await;
     let permits = Arc::new(Semaphore::new(0));
     store.hold_large_fetches(Arc::clone(&permits));
     let fetch = |names: &[&str], needed| {
@@ -130,7 +130,7 @@ async fn a_large_value_that_comes_late_is_there_for_the_next() {
 #[tokio::test]
 async fn a_large_value_does_not_wait_for_a_huge_one() {
     let (store, engine, _, door) = begun().await;
-    put_large(&*store).await;
+    put_large(&store).await;
     let permits = Arc::new(Semaphore::new(1));
     store.hold_large_fetches(Arc::clone(&permits));
     let fetch = |names: &[&str], needed| {

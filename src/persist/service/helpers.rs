@@ -59,6 +59,7 @@ pub(super) fn spawn_helpers(
         store: Arc::clone(store),
         clock: Arc::clone(&clock),
         progress: Arc::clone(&truth.progress),
+        pending: Arc::clone(&pending),
         stats: Arc::clone(&truth.stats),
         owner,
         lease,

@@ -123,8 +123,13 @@ async fn what_is_written_into_a_removed_file_is_not_told_as_applied() {
     refused(2, "truth.sqlite was replaced while this server has it").await;
     std::fs::rename(&aside, &path).unwrap();
     assert_eq!(apply(2).await, Ok(Applied::Whole { rejected: Vec::new() }));
+    std::fs::rename(&log, &aside).unwrap();
+    std::fs::copy(&aside, &log).unwrap();
+    refused(3, "truth.sqlite-wal was replaced").await;
+    std::fs::rename(&aside, &log).unwrap();
+    assert_eq!(apply(3).await, Ok(Applied::Whole { rejected: Vec::new() }));
     std::fs::remove_file(log).unwrap();
-    refused(3, "truth.sqlite-wal was removed").await;
+    refused(4, "truth.sqlite-wal was removed").await;
     assert!(matches!(
         fixture.store.renew(epoch, OWNER, Duration::from_secs(30)).await,
         Err(StoreError::Unavailable(_))
