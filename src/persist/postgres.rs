@@ -11,6 +11,7 @@ mod held;
 mod key;
 mod options;
 mod owner;
+mod probe;
 mod put;
 mod read;
 mod restore;

@@ -8,6 +8,7 @@ use super::closed::put_closed_periods;
 use super::error::{unavailable, unclear};
 use super::key::{indexed, long};
 use super::owner::read_owner;
+use super::probe::Refused;
 use super::put::put_rows;
 use super::{CALL_TIMEOUT, MAX_PATIENCE, PostgresStore, call_timeout, no_answer, within};
 use crate::persist::batch::Batch;
@@ -47,12 +48,12 @@ const REJECTED: &str = "SELECT r.database, r.key, r.long_key, r.period, r.reason
 
 /// Rows are found by the primary key one by one, whatever the planner guesses of a batch and of a table that has just grown: a plan that
 /// reads the whole table, or is compiled first, would take as long as a thousand batches.
-const FIND_BY_KEY: &str =
+pub(super) const FIND_BY_KEY: &str =
     "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
     SET LOCAL jit = off";
 
 /// What is refused is refused by the statement that brings it, where the row is found; at the commit it would be the batch.
-const REFUSE_AT_ONCE: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+pub(super) const REFUSE_AT_ONCE: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
 /// Continues the chain on the owner row, in one round trip with what the batch sets for itself.
 fn begin_of(batch: &Batch, owner: OwnerId) -> String {
@@ -69,6 +70,18 @@ fn begin_of(batch: &Batch, owner: OwnerId) -> String {
 /// Database, key in the index, long key, closed period, reason.
 type RejectedColumns = (i32, Vec<u8>, Option<Vec<u8>>, String, String);
 
+/// How often a batch is tried: as it is; without what a probe has found; and with what is refused beside others found in its own transaction.
+const MAX_TRIES: u32 = 3;
+
+/// What is done where a statement is refused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnRefusal {
+    /// The transaction is given up.
+    GiveUp,
+    /// The row is found by halving, and set aside.
+    Halve,
+}
+
 /// What the owner row says to a batch.
 enum Begun {
     /// It is continued in this transaction.
@@ -80,15 +93,34 @@ enum Begun {
 impl PostgresStore {
     pub(super) async fn apply_batch(&self, owner: OwnerId, batch: &Batch) -> Result<Applied, StoreError> {
         check(batch)?;
-        // A server that is gone is told from one that needs long for the rows.
-        let transaction = match within(CALL_TIMEOUT, self.begin_batch(owner, batch)).await? {
-            Begun::Batch(transaction) => transaction,
-            Begun::Refused(refusal) => return Ok(refusal),
-        };
+        let mut refused = Refused::default();
+        for tries in 1.. {
+            // A server that is gone is told from one that needs long for the rows.
+            let transaction = match within(CALL_TIMEOUT, self.begin_batch(owner, batch)).await? {
+                Begun::Batch(transaction) => transaction,
+                Begun::Refused(refusal) => return Ok(refusal),
+            };
+            let way = if tries < MAX_TRIES { OnRefusal::GiveUp } else { OnRefusal::Halve };
+            match self.put_in_time(transaction, batch, &refused, way).await? {
+                Some(applied) => return Ok(applied),
+                None => refused = self.probe(batch).await?,
+            }
+        }
+        unreachable!("the last try ends with an answer")
+    }
+
+    /// As [`put_batch`](Self::put_batch), within the time that so many rows have.
+    async fn put_in_time(
+        &self,
+        transaction: Transaction<'static, Postgres>,
+        batch: &Batch,
+        refused: &Refused,
+        way: OnRefusal,
+    ) -> Result<Option<Applied>, StoreError> {
         let rows = batch.records.len() + batch.closed_periods.len();
         let patience = self.patience.load(Ordering::Relaxed);
         let limit = call_timeout(rows, batch.weight()).saturating_mul(patience);
-        match tokio::time::timeout(limit, self.put_batch(transaction, batch)).await {
+        match tokio::time::timeout(limit, self.put_batch(transaction, batch, refused, way)).await {
             Ok(answer) => {
                 if answer.is_ok() {
                     self.patience.store(1, Ordering::Relaxed);
@@ -96,7 +128,7 @@ impl PostgresStore {
                 answer
             }
             Err(_) => {
-                // Rows that the database checks one by one, since it refuses thousands of them, take as long each time.
+                // Whatever makes the database slow, the next attempt has twice the time.
                 self.patience.store(patience.saturating_mul(2).min(MAX_PATIENCE), Ordering::Relaxed);
                 Err(no_answer(limit))
             }
@@ -121,18 +153,24 @@ impl PostgresStore {
         Ok(Begun::Refused(refusal))
     }
 
+    /// Puts all but what is known to be refused. `None`: more is, and nothing is changed.
     async fn put_batch(
         &self,
         mut transaction: Transaction<'static, Postgres>,
         batch: &Batch,
-    ) -> Result<Applied, StoreError> {
-        let closed = put_closed_periods(&mut transaction, batch).await?;
+        refused: &Refused,
+        way: OnRefusal,
+    ) -> Result<Option<Applied>, StoreError> {
+        let Some(closed) = put_closed_periods(&mut transaction, batch, refused, way).await? else {
+            return Ok(None);
+        };
         put_flushes(&mut transaction, batch).await?;
-        let rejected = [put_rows(&mut transaction, batch).await?, closed].concat();
+        let Some(rows) = put_rows(&mut transaction, batch, refused, way).await? else { return Ok(None) };
+        let rejected = [rows, closed].concat();
         put_rejected(&mut transaction, batch, &rejected).await?;
         transaction.commit().await.map_err(unclear)?;
         self.held.note_found((batch.epoch, batch.seq));
-        Ok(Applied::Whole { rejected })
+        Ok(Some(Applied::Whole { rejected }))
     }
 }
 

@@ -3,8 +3,10 @@
 use sqlx::{Connection, PgConnection};
 
 use super::PostgresStore;
+use super::apply::OnRefusal;
 use super::error::{refusal_of_rows, unavailable};
 use super::key::{indexed, is_indexed};
+use super::probe::Refused;
 use crate::persist::batch::Batch;
 use crate::persist::chain::DROPPED;
 use crate::persist::closed::{ClosedPage, ClosedPlace, ClosedUntil, FoundClosed, closed_page_of};
@@ -26,6 +28,14 @@ const CLOSE: &str =
         AS r (database, key, subject, limit_name, unit, period_start, period_end, month, used, maximum)
     ON CONFLICT (database, key, limit_name, period_start) DO UPDATE SET period_end = excluded.period_end,
         used = excluded.used, maximum = excluded.maximum, epoch = excluded.epoch, seq = excluded.seq";
+
+/// Of the rows that were to be put those that are not there as this batch has put them: counted from 1.
+const MISSING: &str = "SELECT r.at
+    FROM unnest($1::integer[], $2::bytea[], $3::text[], $4::bigint[]) WITH ORDINALITY
+            AS r (database, key, limit_name, period_start, at)
+        LEFT JOIN closed_periods AS c ON c.database = r.database AND c.key = r.key AND c.limit_name = r.limit_name
+            AND c.period_start = timestamptz 'epoch' + r.period_start * interval '1 microsecond'
+    WHERE c.key IS NULL OR (c.epoch, c.seq) <> ($5, $6)";
 
 /// The rows behind ($1, $2, $3, $4) of batches up to $5, or of periods that ended by $6. The whole of a long key that is no text stands
 /// with its entry alone. What was never, or is for ever, was not written by quotad.
@@ -86,33 +96,38 @@ impl PostgresStore {
     }
 }
 
-/// Puts the closed periods of a batch; answers those that were refused, which are found by halving.
+/// Puts the closed periods of a batch but those that are known to be refused; answers what was refused. `None`: more is, and the transaction
+/// is to be given up.
 pub(super) async fn put_closed_periods(
     connection: &mut PgConnection,
     batch: &Batch,
-) -> Result<Vec<RejectedRecord>, StoreError> {
-    let rows = closed_rows_of(batch);
+    refused: &Refused,
+    way: OnRefusal,
+) -> Result<Option<Vec<RejectedRecord>>, StoreError> {
+    let mut rows = closed_rows_of(batch);
     let mut rejected = Vec::new();
+    rows.retain(|row| {
+        let reason = refused.period(row);
+        rejected.extend(reason.map(|reason| row.rejected(reason)));
+        reason.is_none()
+    });
     let mut chunks: Vec<&[ClosedRow<'_>]> = rows.chunks(CHUNK_ROWS).collect();
     while let Some(chunk) = chunks.pop() {
         let mut savepoint = connection.begin().await.map_err(unavailable)?;
-        let reason = match put_chunk(&mut savepoint, batch, chunk).await {
-            Ok(put) if put == chunk.len() => {
+        let error = match put_closed(&mut savepoint, batch, chunk).await {
+            Ok(put) => {
+                if put < chunk.len() {
+                    rejected.append(&mut dropped_rows(&mut savepoint, batch, chunk).await?);
+                }
                 savepoint.commit().await.map_err(unavailable)?;
                 continue;
             }
-            // A trigger may have put it elsewhere.
-            Ok(_) if chunk.len() == 1 => {
-                savepoint.commit().await.map_err(unavailable)?;
-                rejected.extend(chunk.iter().map(|row| row.rejected(DROPPED)));
-                continue;
-            }
-            Ok(_) => DROPPED.to_owned(),
-            Err(error) => match refusal_of_rows(&error) {
-                Some(reason) => reason,
-                None => return Err(unavailable(error)),
-            },
+            Err(error) => error,
         };
+        let Some(reason) = refusal_of_rows(&error) else { return Err(unavailable(error)) };
+        if way == OnRefusal::GiveUp {
+            return Ok(None);
+        }
         savepoint.rollback().await.map_err(unavailable)?;
         if let [row] = chunk {
             rejected.push(row.rejected(&reason));
@@ -121,10 +136,33 @@ pub(super) async fn put_closed_periods(
             chunks.extend([second, first]);
         }
     }
-    Ok(rejected)
+    Ok(Some(rejected))
 }
 
-async fn put_chunk(
+/// The rows that are not there although their statement was not refused: a trigger may have put them elsewhere.
+async fn dropped_rows(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    rows: &[ClosedRow<'_>],
+) -> Result<Vec<RejectedRecord>, StoreError> {
+    let keys: Vec<_> = rows.iter().map(|row| indexed(&row.closed.subject)).collect();
+    let missing: Vec<i64> = sqlx::query_scalar(MISSING)
+        .bind(rows.iter().map(|row| i32::from(row.closed.database)).collect::<Vec<i32>>())
+        .bind(keys.iter().map(|key| &**key).collect::<Vec<&[u8]>>())
+        .bind(rows.iter().map(|row| row.limit_name.as_str()).collect::<Vec<&str>>())
+        .bind(rows.iter().map(|row| row.start_micros).collect::<Vec<i64>>())
+        .bind(signed(batch.epoch))
+        .bind(signed(batch.seq))
+        .persistent(false)
+        .fetch_all(connection)
+        .await
+        .map_err(unavailable)?;
+    let missing = missing.into_iter().map(|at| usize::try_from(at - 1).expect("rows are counted from 1"));
+    Ok(missing.map(|at| rows[at].rejected(DROPPED)).collect())
+}
+
+/// Puts closed periods with one statement; answers how many.
+pub(super) async fn put_closed(
     connection: &mut PgConnection,
     batch: &Batch,
     rows: &[ClosedRow<'_>],

@@ -3,15 +3,17 @@
 use sqlx::postgres::PgArguments;
 use sqlx::{Arguments, Connection, Encode, PgConnection, Postgres, Type};
 
+use super::apply::OnRefusal;
 use super::error::{refusal_of_rows, unavailable};
 use super::key::{indexed, is_indexed, long};
+use super::probe::Refused;
 use crate::persist::batch::Batch;
 use crate::persist::chain::{DROPPED, dropped};
 use crate::persist::rows::{Row, Rows, signed, unsigned};
 use crate::persist::store::{RejectedRecord, StoreError};
 
 /// Rows in one statement: few round trips, several chunks of what one flush has, and where a row is refused it is found in 12 halvings.
-const CHUNK_ROWS: usize = 4_096;
+pub(super) const CHUNK_ROWS: usize = 4_096;
 
 /// One statement for any amount of rows, of which each column is an array. `unnest` stands among the columns, which takes the arrays
 /// apart row by row; in FROM each would be written to a store of tuples first. An array that is NULL gives NULLs for nothing. Mostly
@@ -41,39 +43,61 @@ struct Chunk<'a> {
 }
 
 impl<'a> Chunk<'a> {
-    async fn next(rows: &mut Rows<'a>, batch: &Batch) -> Self {
-        let rows = rows.next_chunk(CHUNK_ROWS).await;
-        let arguments = arguments(batch, &rows);
-        Self { rows, arguments }
+    /// The next rows that are not known to be refused, which are set aside. No rows: there are no more.
+    async fn next(
+        rows: &mut Rows<'a>,
+        batch: &Batch,
+        refused: &Refused,
+        rejected: &mut Vec<RejectedRecord>,
+    ) -> Self {
+        loop {
+            let mut chunk = rows.next_chunk(CHUNK_ROWS).await;
+            let is_end = chunk.is_empty();
+            chunk.retain(|row| {
+                let reason = refused.row(row);
+                rejected.extend(reason.map(|reason| row.rejected(reason.clone())));
+                reason.is_none()
+            });
+            if is_end || !chunk.is_empty() {
+                let arguments = arguments(batch, &chunk);
+                return Self { rows: chunk, arguments };
+            }
+        }
     }
 }
 
-/// Puts all rows; answers those that were refused.
+/// Puts all rows but those that are known to be refused; answers what was refused. `None`: more is, and the transaction is to be given up.
 pub(super) async fn put_rows(
     connection: &mut PgConnection,
     batch: &Batch,
-) -> Result<Vec<RejectedRecord>, StoreError> {
+    refused: &Refused,
+    way: OnRefusal,
+) -> Result<Option<Vec<RejectedRecord>>, StoreError> {
     let mut rows = Rows::of(batch);
-    let mut rejected = Vec::new();
-    let mut chunk = Chunk::next(&mut rows, batch).await;
+    let (mut rejected, mut found) = (Vec::new(), Vec::new());
+    let mut chunk = Chunk::next(&mut rows, batch, refused, &mut rejected).await;
     while !chunk.rows.is_empty() {
         // While Postgres works on one chunk, the next is made.
-        let put = put_chunk(connection, batch, chunk, &mut rejected);
-        let (put, next) = tokio::join!(put, Chunk::next(&mut rows, batch));
-        put?;
+        let put = put_chunk(connection, batch, chunk, way, &mut found);
+        let (put, next) = tokio::join!(put, Chunk::next(&mut rows, batch, refused, &mut rejected));
+        if !put? {
+            return Ok(None);
+        }
         chunk = next;
     }
+    rejected.append(&mut found);
     rejected.append(&mut rows.rejected);
-    Ok(rejected)
+    Ok(Some(rejected))
 }
 
-/// Puts a chunk under a savepoint; a row that is refused is found by halving.
+/// Puts a chunk under a savepoint; whether it, or all but what was found to be refused, was put.
 async fn put_chunk(
     connection: &mut PgConnection,
     batch: &Batch,
     Chunk { rows, arguments: all }: Chunk<'_>,
+    way: OnRefusal,
     rejected: &mut Vec<RejectedRecord>,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let mut all = Some(all);
     #[expect(
         clippy::single_range_in_vec_init,
@@ -84,17 +108,18 @@ async fn put_chunk(
         let some = &rows[range.clone()];
         let arguments = all.take().unwrap_or_else(|| arguments(batch, some));
         let mut savepoint = connection.begin().await.map_err(unavailable)?;
-        let merge = sqlx::query_with(MERGE, arguments).persistent(false);
-        match merge.execute(&mut *savepoint).await {
-            Ok(done) => {
-                let asked = u64::try_from(some.len()).expect("a length fits 64 bits");
-                if done.rows_affected() < asked {
+        match merge_with(&mut savepoint, arguments).await {
+            Ok(put) => {
+                if put < u64::try_from(some.len()).expect("a length fits 64 bits") {
                     rejected.append(&mut dropped_rows(&mut savepoint, batch, some).await?);
                 }
                 savepoint.commit().await.map_err(unavailable)?;
             }
             Err(error) => {
                 let Some(reason) = refusal_of_rows(&error) else { return Err(unavailable(error)) };
+                if way == OnRefusal::GiveUp {
+                    return Ok(false);
+                }
                 savepoint.rollback().await.map_err(unavailable)?;
                 if let [row] = some {
                     rejected.push(row.rejected(reason));
@@ -106,7 +131,21 @@ async fn put_chunk(
             }
         }
     }
-    Ok(())
+    Ok(true)
+}
+
+/// Puts rows with one statement; answers how many.
+pub(super) async fn merge(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    rows: &[Row<'_>],
+) -> Result<u64, sqlx::Error> {
+    merge_with(connection, arguments(batch, rows)).await
+}
+
+async fn merge_with(connection: &mut PgConnection, arguments: PgArguments) -> Result<u64, sqlx::Error> {
+    let merge = sqlx::query_with(MERGE, arguments).persistent(false);
+    Ok(merge.execute(connection).await?.rows_affected())
 }
 
 /// The rows that are not there although their statement was not refused.

@@ -241,6 +241,49 @@ async fn a_deferred_constraint_refuses_its_row_alone() {
     assert_eq!(fixture.store.owner().await.unwrap().applied, 1);
 }
 
+/// Each that is taken for itself would keep a lock until the commit, of which the server has some thousands.
+#[tokio::test]
+async fn thousands_of_refused_rows_block_nobody() {
+    let fixture = Fixture::migrated().await;
+    let constraint = "ALTER TABLE entries ADD CONSTRAINT mine CHECK (subject NOT LIKE '%bad');
+        ALTER TABLE closed_periods ADD CONSTRAINT mine CHECK (subject NOT LIKE '%bad')";
+    fixture.run(constraint.to_owned()).await;
+    let epoch = claimed(&fixture.store).await;
+    let subject = |at: u32| format!("{at:05}{}", if at % 2 == 0 { "bad" } else { "" });
+    let records = (0..9_000).map(|at| put(subject(at), 1)).collect();
+    let closed = |at| ClosedPeriod {
+        database: 0,
+        subject: subject(at).into_bytes().into(),
+        limit: limit("BUDGET 10 PER HOUR"),
+        start: NOON,
+        end: NOON.plus_micros(3_600_000_000),
+        used: 5,
+    };
+    let closed_periods = (0..1_000).map(closed).collect();
+    let first = Batch { closed_periods, ..batch(epoch, 1, records) };
+    let Ok(Applied::Whole { rejected }) = fixture.store.apply(OWNER, &first).await else {
+        panic!("bad rows block the batch")
+    };
+    let periods = rejected.iter().filter(|record| record.period.is_some()).count();
+    assert_eq!((rejected.len() - periods, periods), (4_500, 500));
+    assert!(rejected.iter().all(|record| record.key.ends_with(b"bad")));
+    assert_eq!(fixture.store.count(NOON).await, Ok(4_500));
+}
+
+/// Each alone would be taken, so that no probe finds them.
+#[tokio::test]
+async fn rows_that_are_refused_beside_each_other_block_nobody() {
+    let fixture = Fixture::migrated().await;
+    fixture.run("CREATE UNIQUE INDEX mine ON entries (left(subject, 1))".to_owned()).await;
+    let epoch = claimed(&fixture.store).await;
+    let first = batch(epoch, 1, ["a1", "a2", "b1", "c1", "c2"].map(|key| put(key, 1)).to_vec());
+    let Ok(Applied::Whole { rejected }) = fixture.store.apply(OWNER, &first).await else {
+        panic!("bad rows block the batch")
+    };
+    assert_eq!(rejected.iter().map(|record| &*record.key).collect::<Vec<_>>(), [b"a2", b"c2"]);
+    assert_eq!(fixture.store.count(NOON).await, Ok(3));
+}
+
 #[tokio::test]
 async fn a_fetch_goes_on_where_its_connection_has_ended() {
     let fixture = Fixture::migrated().await;

@@ -1,0 +1,134 @@
+//! Finding the rows that the database refuses, before the transaction that applies their batch is tried again without them.
+//!
+//! In that transaction each statement that succeeds would keep a lock until the commit, and the owner row would be held all the while, which
+//! may be a millisecond for each row that is refused: the lease could not be renewed. Here nothing is changed, and nothing is held: every
+//! statement is rolled back at once.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::apply::{FIND_BY_KEY, REFUSE_AT_ONCE};
+use super::closed::put_closed;
+use super::error::{refusal_of_rows, unavailable};
+use super::put::{CHUNK_ROWS, merge};
+use super::{CALL_TIMEOUT, PostgresStore, within};
+use crate::persist::batch::Batch;
+use crate::persist::rows::{ClosedRow, Row, Rows, closed_rows_of};
+use crate::persist::store::StoreError;
+
+/// The rows of a batch that are refused, with the reasons.
+#[derive(Default)]
+pub(super) struct Refused {
+    rows: HashMap<(i32, Box<[u8]>), String>,
+    periods: HashMap<(u8, Box<[u8]>, String, i64), String>,
+}
+
+impl Refused {
+    /// Why a row is refused; `None`: it is not.
+    pub(super) fn row(&self, row: &Row<'_>) -> Option<&String> {
+        // Mostly there are none, and nothing is made to look for one.
+        if self.rows.is_empty() { None } else { self.rows.get(&(row.database, row.key.into())) }
+    }
+
+    /// Why a closed period is refused; `None`: it is not.
+    pub(super) fn period(&self, row: &ClosedRow<'_>) -> Option<&String> {
+        if self.periods.is_empty() { None } else { self.periods.get(&period_place(row)) }
+    }
+}
+
+fn period_place(row: &ClosedRow<'_>) -> (u8, Box<[u8]>, String, i64) {
+    (row.closed.database, row.closed.subject.clone(), row.limit_name.clone(), row.start_micros)
+}
+
+impl PostgresStore {
+    /// Finds the rows of a batch that are refused by themselves; those that are only refused beside others of it are not found.
+    pub(super) async fn probe(&self, batch: &Batch) -> Result<Refused, StoreError> {
+        let mut transaction = self.begin().await?;
+        let begin = format!("{FIND_BY_KEY}; {REFUSE_AT_ONCE}; SAVEPOINT probe");
+        sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *transaction).await.map_err(unavailable)?;
+        let mut refused = Refused::default();
+        let periods = closed_rows_of(batch);
+        for chunk in periods.chunks(CHUNK_ROWS) {
+            let mut ranges = Halves::of(chunk.len());
+            while let Some(range) = ranges.0.pop() {
+                let some = &chunk[range.clone()];
+                let put = within(
+                    CALL_TIMEOUT,
+                    tried(&mut transaction, async |connection: &mut PgConnection| {
+                        put_closed(connection, batch, some).await.map(|_| ())
+                    }),
+                );
+                if let Some(reason) = put.await?
+                    && let Some(at) = ranges.halve(range)
+                {
+                    refused.periods.insert(period_place(&chunk[at]), reason);
+                }
+            }
+        }
+        let mut rows = Rows::of(batch);
+        loop {
+            let chunk = rows.next_chunk(CHUNK_ROWS).await;
+            if chunk.is_empty() {
+                break;
+            }
+            let mut ranges = Halves::of(chunk.len());
+            while let Some(range) = ranges.0.pop() {
+                let some = &chunk[range.clone()];
+                let put = within(
+                    CALL_TIMEOUT,
+                    tried(&mut transaction, async |connection: &mut PgConnection| {
+                        merge(connection, batch, some).await.map(|_| ())
+                    }),
+                );
+                if let Some(reason) = put.await?
+                    && let Some(at) = ranges.halve(range)
+                {
+                    refused.rows.insert((chunk[at].database, chunk[at].key.into()), reason);
+                }
+            }
+        }
+        transaction.rollback().await.map_err(unavailable)?;
+        Ok(refused)
+    }
+}
+
+/// Ranges that are still to be tried, the next one last.
+struct Halves(Vec<Range<usize>>);
+
+impl Halves {
+    #[expect(
+        clippy::single_range_in_vec_init,
+        reason = "it is a stack of ranges, of which there is one at first"
+    )]
+    fn of(rows: usize) -> Self {
+        Self(vec![0..rows])
+    }
+
+    /// Tries both halves of a range in which something is refused; where it is a single row, answers which.
+    fn halve(&mut self, range: Range<usize>) -> Option<usize> {
+        if range.len() == 1 {
+            return Some(range.start);
+        }
+        let middle = range.start.midpoint(range.end);
+        self.0.extend([middle..range.end, range.start..middle]);
+        None
+    }
+}
+
+/// Runs a statement and takes it back; answers why it is refused, if it is.
+async fn tried(
+    connection: &mut PgConnection,
+    statement: impl AsyncFnOnce(&mut PgConnection) -> Result<(), sqlx::Error>,
+) -> Result<Option<String>, StoreError> {
+    let refused = match statement(connection).await {
+        Ok(()) => None,
+        Err(error) => match refusal_of_rows(&error) {
+            Some(reason) => Some(reason),
+            None => return Err(unavailable(error)),
+        },
+    };
+    sqlx::raw_sql("ROLLBACK TO SAVEPOINT probe").execute(connection).await.map_err(unavailable)?;
+    Ok(refused)
+}
