@@ -18,11 +18,14 @@ use crate::persist::batch::Batch;
 use crate::persist::rows::{ClosedRow, Row, Rows, closed_rows_of};
 use crate::persist::store::StoreError;
 
+/// A closed period: database, subject, budget, start in microseconds.
+type Period = (u8, Box<[u8]>, String, i64);
+
 /// The rows of a batch that are refused, with the reasons.
 #[derive(Default)]
 pub(super) struct Refused {
     rows: HashMap<(i32, Box<[u8]>), String>,
-    periods: HashMap<(u8, Box<[u8]>, String, i64), String>,
+    periods: HashMap<Period, String>,
 }
 
 impl Refused {
@@ -38,7 +41,7 @@ impl Refused {
     }
 }
 
-fn period_place(row: &ClosedRow<'_>) -> (u8, Box<[u8]>, String, i64) {
+fn period_place(row: &ClosedRow<'_>) -> Period {
     (row.closed.database, row.closed.subject.clone(), row.limit_name.clone(), row.start_micros)
 }
 

@@ -249,7 +249,7 @@ async fn thousands_of_refused_rows_block_nobody() {
         ALTER TABLE closed_periods ADD CONSTRAINT mine CHECK (subject NOT LIKE '%bad')";
     fixture.run(constraint.to_owned()).await;
     let epoch = claimed(&fixture.store).await;
-    let subject = |at: u32| format!("{at:05}{}", if at % 2 == 0 { "bad" } else { "" });
+    let subject = |at: u32| format!("{at:05}{}", if at.is_multiple_of(2) { "bad" } else { "" });
     let records = (0..9_000).map(|at| put(subject(at), 1)).collect();
     let closed = |at| ClosedPeriod {
         database: 0,

@@ -126,8 +126,8 @@ pub fn terminated_without_truth() -> Row {
     pass(SOME_FLUSHES);
     let reply = server.call("GET client/0/0");
     assert!(format!("{reply:?}").contains("LOADING"), "no data is served before it is known: {reply:?}");
-    until("the truth is missed", || (server.figure("truth_reachable") == 0).then_some(()));
-    assert!(!server.trouble().is_empty(), "it is told what is waited for");
+    until("it is told what is waited for", || (!server.trouble().is_empty()).then_some(()));
+    assert_eq!(server.figure("truth_reachable"), 0);
     cluster.start_again();
     server.line_with("the truth is this server's");
     assert_eq!((server.figure("truth_reachable"), server.trouble()), (1, String::new()));
