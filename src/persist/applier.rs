@@ -203,7 +203,8 @@ impl Applier {
         self.stats.apply_failures.add(1);
         let now = self.clock.now();
         let line = format!("the truth takes no changes: {reason}");
-        if self.stats.note_trouble(reason, now) || self.lines.is_due(now.as_micros()).is_some() {
+        let is_due = self.lines.is_due(now.as_micros()).is_some();
+        if self.stats.note_trouble(reason, now) || is_due {
             tracing::warn!(applied = self.progress.applied(), "{line}");
         }
     }

@@ -1,8 +1,11 @@
 //! Keeps the lease on the truth while the server runs, and notices when another has taken it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
+use super::directory::{DataDirectory, Known};
 use super::flush_stats::FlushStats;
 use super::pending::Pending;
 use super::progress::Progress;
@@ -23,6 +26,8 @@ pub struct LeaseKeeper {
     pub progress: Arc<Progress>,
     /// Where the applier hears that the truth is behind what it was known to have.
     pub pending: Arc<Pending>,
+    /// Where it is noted how far the truth is, so that one that is set back behind a kill is found out.
+    pub directory: Weak<Mutex<DataDirectory>>,
     /// Where trouble is told.
     pub stats: Arc<FlushStats>,
     /// Who holds it.
@@ -36,6 +41,7 @@ impl LeaseKeeper {
     /// is kept in its outbox, and lost only if another takes over.
     pub async fn run(self) {
         let lines = Seldom::default();
+        let mut noted = self.progress.applied();
         let pause = self.lease / RENEWALS_PER_LEASE;
         loop {
             tokio::time::sleep(pause).await;
@@ -45,6 +51,7 @@ impl LeaseKeeper {
             match self.store.renew(self.progress.epoch(), self.owner, self.lease).await {
                 Ok(Tenure::Kept) => {
                     self.look_at_applied().await;
+                    noted = self.note_known(noted).await;
                     if self.stats.lease_trouble.swap(None).is_some() {
                         tracing::warn!("the lease on the truth is renewed again");
                     }
@@ -75,6 +82,25 @@ impl LeaseKeeper {
         }
     }
 
+    /// Notes how far the truth is, if it is further than was noted; answers what is noted now.
+    async fn note_known(&self, noted: u64) -> u64 {
+        let known = Known { epoch: self.progress.epoch(), applied: self.progress.applied() };
+        if known.applied <= noted {
+            return noted;
+        }
+        // Whoever ends the service gives it up.
+        let Some(directory) = self.directory.upgrade() else { return noted };
+        let noting = tokio::task::spawn_blocking(move || directory.lock().set_known(known));
+        match noting.await {
+            Ok(Ok(())) => known.applied,
+            Ok(Err(error)) => {
+                tracing::debug!("how far the truth is could not be noted: {error}");
+                noted
+            }
+            Err(_) => noted,
+        }
+    }
+
     /// Another owner is one for good; one's own older epoch is the applier's to put right.
     async fn look_at_owner(&self) {
         let Ok(row) = self.store.owner().await else { return };
@@ -99,15 +125,18 @@ mod tests {
     /// A server that only reads meets a truth that is away nowhere else.
     #[tokio::test]
     async fn an_idle_server_tells_of_a_truth_that_is_away() {
+        let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(FakeStore::new());
         let epoch = claimed(&*store).await;
         let (progress, stats) = (Arc::<Progress>::default(), Arc::<FlushStats>::default());
         progress.begin(epoch, 0);
+        let directory = Arc::new(Mutex::new(DataDirectory::open(folder.path()).unwrap()));
         let keeper = LeaseKeeper {
             store: store.clone(),
             clock: Arc::new(ManualClock::at(NOON)),
             progress: Arc::clone(&progress),
             pending: Arc::default(),
+            directory: Arc::downgrade(&directory),
             stats: Arc::clone(&stats),
             owner: OWNER,
             lease: Duration::from_millis(30),
@@ -121,5 +150,11 @@ mod tests {
         tokio::spawn(keeper.run());
         has_trouble(true).await;
         has_trouble(false).await;
+        // How far the truth is stands in the data directory with the next renewal.
+        progress.close();
+        progress.set_applied(1);
+        while directory.lock().known() != Some(Known { epoch, applied: 1 }) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }

@@ -362,7 +362,7 @@ struct Running {
     applier: tokio::task::JoinHandle<()>,
     has_outbox: bool,
     /// Locked until the end.
-    directory: DataDirectory,
+    directory: Arc<Mutex<DataDirectory>>,
 }
 
 impl Running {
@@ -394,7 +394,6 @@ impl Running {
         let first = (parts.engine.open_generation(), epoch.applied + 1);
         let pending = Arc::clone(&truth.pending);
         let waiting = Arc::clone(&pending);
-        let behind = Arc::clone(&pending);
         let owner = claim.owner;
         if let Err(refused) = fill_ephemeral(&parts, &store, &epoch, owner, &truth.stats).await {
             give_up(&*store, epoch.epoch, owner).await;
@@ -434,13 +433,14 @@ impl Running {
         };
         let applier = tokio::spawn(essential("the applier", applier.run()));
         tokio::spawn(essential("merging", async move { waiting.keep_merged().await }));
-        spawn_helpers(parts, &truth, &store, owner, behind, requests, checks);
+        let directory = Arc::new(Mutex::new(directory));
+        spawn_helpers(parts, &truth, &store, owner, Arc::downgrade(&directory), requests, checks);
         Ok(Self { truth, store, owner, flusher, applier, has_outbox: with_outbox, directory })
     }
 
     /// The last flush. What the truth does not take in time stays in the outbox.
     async fn end(self, patience: Duration) -> Result<(), String> {
-        let Self { truth, store, owner, flusher, mut applier, has_outbox, mut directory } = self;
+        let Self { truth, store, owner, flusher, mut applier, has_outbox, directory } = self;
         let stopwatch = Stopwatch::start();
         truth.signals.end(patience);
         let flushed = tokio::task::spawn_blocking(move || flusher.join());
@@ -460,7 +460,7 @@ impl Running {
         }
         if has_ended && progress.applied() + 1 == progress.open() {
             let known = Known { epoch: progress.epoch(), applied: progress.applied() };
-            if let Err(error) = directory.set_known(known) {
+            if let Err(error) = directory.lock().set_known(known) {
                 tracing::warn!("how far the truth is could not be noted: {error}");
             }
             give_up(&*store, progress.epoch(), owner).await;

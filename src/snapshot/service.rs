@@ -303,11 +303,7 @@ impl Service {
         running.put_off();
         match running.writer.write().await {
             Ok(manifest) => {
-                let unconfirmed = (!manifest.confirmed).then(|| running.writer.told_unconfirmed());
-                if let Some(told) = &unconfirmed {
-                    tracing::warn!(id = %manifest.snapshot(), "{told}");
-                }
-                stats.end_with(&manifest, unconfirmed);
+                stats.end_with(&manifest, running.writer.told_unconfirmed(&manifest));
                 running.note_written(&manifest);
                 tracing::info!(
                     id = %manifest.snapshot(),

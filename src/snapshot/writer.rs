@@ -275,17 +275,22 @@ impl Writer {
         has_applied(truth, last_seq).await && !truth.refusals.has_rows()
     }
 
-    /// Why a snapshot is not confirmed, and what that means.
-    pub(super) fn told_unconfirmed(&self) -> String {
+    /// Why a snapshot is not confirmed, and what that means; `None`: it is.
+    pub(super) fn told_unconfirmed(&self, manifest: &Manifest) -> Option<String> {
+        if manifest.confirmed {
+            return None;
+        }
         let refused = self.source.truth().is_some_and(|truth| truth.refusals.has_rows());
         let reason = if refused {
-            "the truth has refused rows that are in it, which its table rejected names"
+            "the truth has refused rows that are in it, until their keys are written again or deleted"
         } else {
-            "the truth has not taken in time all that is in it"
+            "the truth has not taken in time all that is in it, or has lost some"
         };
-        format!(
+        let told = format!(
             "the last snapshot is not confirmed, so that starts and restores pass it over (--any takes it): {reason}"
-        )
+        );
+        tracing::warn!(id = %manifest.snapshot(), "{told}");
+        Some(told)
     }
 
     async fn still_has(&self, seq: u64) -> bool {

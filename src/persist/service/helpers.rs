@@ -1,19 +1,20 @@
 //! What goes on beside flushing: the lease, fetches, recovery, and what looks after the truth once it is loaded.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::{Check, Truth, TruthParts};
 use crate::essential::essential;
+use crate::persist::directory::DataDirectory;
 use crate::persist::ephemeral::EphemeralStart;
 use crate::persist::fetcher::{FetchParts, FetchRequests, Fetcher};
 use crate::persist::filter::FilterKeeper;
 use crate::persist::flush_stats::FlushStats;
 use crate::persist::janitor::Janitor;
 use crate::persist::lease::LeaseKeeper;
-use crate::persist::pending::Pending;
 use crate::persist::recovery::Recovery;
 use crate::persist::start::StartRefused;
 use crate::persist::store::{Epoch, OwnerId, Store};
@@ -50,7 +51,7 @@ pub(super) fn spawn_helpers(
     truth: &Arc<Truth>,
     store: &Arc<dyn Store>,
     owner: OwnerId,
-    pending: Arc<Pending>,
+    directory: Weak<Mutex<DataDirectory>>,
     requests: FetchRequests,
     checks: mpsc::Receiver<Check>,
 ) {
@@ -59,7 +60,8 @@ pub(super) fn spawn_helpers(
         store: Arc::clone(store),
         clock: Arc::clone(&clock),
         progress: Arc::clone(&truth.progress),
-        pending: Arc::clone(&pending),
+        pending: Arc::clone(&truth.pending),
+        directory,
         stats: Arc::clone(&truth.stats),
         owner,
         lease,
@@ -70,7 +72,7 @@ pub(super) fn spawn_helpers(
         engine: Arc::clone(&engine),
         clock: Arc::clone(&clock),
         progress: Arc::clone(&truth.progress),
-        pending,
+        pending: Arc::clone(&truth.pending),
         stats: Arc::clone(&truth.stats),
         timeout: fetch_timeout,
     };
