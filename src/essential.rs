@@ -34,14 +34,14 @@ impl Drop for Essential {
 ///
 /// # Errors
 /// When the system gives no thread.
-pub fn essential_thread(
+pub fn essential_thread<T: Send + 'static>(
     name: &str,
     part: &'static str,
-    work: impl FnOnce() + Send + 'static,
-) -> io::Result<JoinHandle<()>> {
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
     Builder::new().name(name.to_owned()).spawn(move || {
         let _part = Essential::part(part);
-        work();
+        work()
     })
 }
 

@@ -241,7 +241,7 @@ impl Applier {
     fn skip_missing(&self, read: u64) -> u64 {
         let Some(outbox) = &self.outbox else { return read };
         let mut outbox = outbox.lock();
-        let has_forgotten = outbox.forget_missing();
+        let has_forgotten = outbox.forget_missing(read);
         let from = match outbox.first_kept_seq() {
             Some(first) => first - 1,
             None if has_forgotten => self.progress.kept(),
@@ -335,6 +335,10 @@ impl Applier {
         }
         let known = self.progress.applied();
         if row.applied >= known {
+            // It answers, and nothing waits that could tell so.
+            if known + 1 >= self.progress.open() {
+                self.stats.trouble.store(None);
+            }
             return;
         }
         self.stats.chain_gaps.add(1);

@@ -17,6 +17,9 @@ use super::store::{DataSetId, OwnerId};
 use identity::Identity;
 pub use identity::Known;
 
+/// The name of the file that says who it is.
+pub(super) const IDENTITY: &str = identity::FILE;
+
 /// The name of the file that is locked.
 const LOCK: &str = "lock";
 
@@ -151,7 +154,7 @@ impl DataDirectory {
     /// The file that says who it is.
     #[must_use]
     pub fn identity_file(&self) -> PathBuf {
-        self.path.join(identity::FILE)
+        self.path.join(IDENTITY)
     }
 
     pub(super) fn disk(&self) -> Arc<dyn Disk> {

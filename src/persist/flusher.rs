@@ -78,6 +78,8 @@ pub struct Flusher {
     /// Whether changes are refused because the truth, which has no outbox before it, does not take them.
     is_refusing: bool,
     compaction: Option<std::thread::JoinHandle<Option<super::outbox::Compacted>>>,
+    /// Whether the last cut was not made.
+    has_left: bool,
     /// The pace of the log's lines on an outbox that takes nothing.
     lines: Seldom,
 }
@@ -95,12 +97,13 @@ impl Flusher {
             is_put_off: false,
             is_refusing: false,
             compaction: None,
+            has_left: false,
             lines: Seldom::default(),
         }
     }
 
-    /// Flushes until it is asked to end; then once more.
-    pub fn run(mut self) {
+    /// Flushes until it is asked to end; then once more. Whether it could: else what was changed since the last cut is in memory alone.
+    pub fn run(mut self) -> bool {
         let mut next = Stopwatch::start();
         loop {
             let elapsed = Duration::from_nanos(next.nanos());
@@ -128,12 +131,14 @@ impl Flusher {
             // What it has written and nobody swaps in is deleted when the outbox is opened next.
             drop(compaction.join());
         }
+        !self.has_left
     }
 
     /// One batch from the cut until it is on disk.
     fn flush(&mut self, asked: Asked) {
         let is_last = asked.end;
         if !self.may_cut(is_last) {
+            self.has_left = is_last && self.parts.engine.queued() > 0;
             self.is_put_off |= asked.cut;
             self.refuse_if_stuck();
             return;
@@ -304,8 +309,6 @@ impl Flusher {
                 Ok(())
             }
             Err(error) => {
-                // What is gone takes no room, and is not read.
-                guard.forget_missing();
                 stats.append_failures.add(1);
                 stats.outbox_trouble.store(Some(Arc::new(error.to_string())));
                 Err(error.to_string())

@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::task::JoinHandle;
 
 use super::directory::{DataDirectory, Known};
 use super::flush_stats::FlushStats;
@@ -42,6 +43,7 @@ impl LeaseKeeper {
     pub async fn run(self) {
         let lines = Seldom::default();
         let mut noted = self.progress.applied();
+        let mut noting: Option<JoinHandle<()>> = None;
         let pause = self.lease / RENEWALS_PER_LEASE;
         loop {
             tokio::time::sleep(pause).await;
@@ -51,7 +53,9 @@ impl LeaseKeeper {
             match self.store.renew(self.progress.epoch(), self.owner, self.lease).await {
                 Ok(Tenure::Kept) => {
                     self.look_at_applied().await;
-                    noted = self.note_known(noted).await;
+                    if noting.as_ref().is_none_or(JoinHandle::is_finished) {
+                        noting = self.note_known(&mut noted);
+                    }
                     if self.stats.lease_trouble.swap(None).is_some() {
                         tracing::warn!("the lease on the truth is renewed again");
                     }
@@ -82,23 +86,17 @@ impl LeaseKeeper {
         }
     }
 
-    /// Notes how far the truth is, if it is further than was noted; answers what is noted now.
-    async fn note_known(&self, noted: u64) -> u64 {
+    /// Begins to note how far the truth is, if it is further than was `noted`. No renewal waits for that disk.
+    fn note_known(&self, noted: &mut u64) -> Option<JoinHandle<()>> {
         let known = Known { epoch: self.progress.epoch(), applied: self.progress.applied() };
-        if known.applied <= noted {
-            return noted;
-        }
         // Whoever ends the service gives it up.
-        let Some(directory) = self.directory.upgrade() else { return noted };
-        let noting = tokio::task::spawn_blocking(move || directory.lock().set_known(known));
-        match noting.await {
-            Ok(Ok(())) => known.applied,
-            Ok(Err(error)) => {
+        let directory = self.directory.upgrade().filter(|_| known.applied > *noted)?;
+        *noted = known.applied;
+        Some(tokio::task::spawn_blocking(move || {
+            if let Err(error) = directory.lock().set_known(known) {
                 tracing::debug!("how far the truth is could not be noted: {error}");
-                noted
             }
-            Err(_) => noted,
-        }
+        }))
     }
 
     /// Another owner is one for good; one's own older epoch is the applier's to put right.
@@ -111,6 +109,8 @@ impl LeaseKeeper {
                 row.holder,
                 self.progress.epoch()
             ));
+        } else {
+            self.pending.look_back();
         }
     }
 }

@@ -259,20 +259,23 @@ impl Outbox {
         self.replay = None;
     }
 
-    /// Forgets what somebody has removed from the disk, and all before it; tells whether there was any.
-    pub fn forget_missing(&mut self) -> bool {
+    /// Forgets the files that somebody has removed of which batch `seq` + 1 is in the first, and what the truth has before them; tells
+    /// whether there was any. A directory that is away with everything else is not taken for one that was removed.
+    pub fn forget_missing(&mut self, seq: u64) -> bool {
         let there = match self.folder.disk.list(&self.folder.path) {
             Ok(names) => names,
-            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            Err(error) if error.kind() == ErrorKind::NotFound && self.folder.has_parent() => Vec::new(),
             Err(_) => return false,
         };
         let is_there =
             |name: SegmentName| there.iter().any(|file| SegmentName::parse(file) == Some((name, true)));
-        let is_missing = self.catalog.lock().forget_up_to_last(|segment| !is_there(segment.name));
+        let forgotten = self.catalog.lock().forget_missing(seq, is_there);
+        let outlived = forgotten.iter().filter(|name| is_there(**name));
+        self.removals.extend(outlived.map(|name| vec![self.folder.path_of(*name)]));
         if self.active.as_ref().is_some_and(|active| !is_there(active.name)) {
             self.active = None;
         }
-        is_missing
+        !forgotten.is_empty()
     }
 
     /// What is to be merged, if it is worth it; `None` too while a compaction that was given out is there.

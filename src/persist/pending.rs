@@ -37,7 +37,12 @@ pub(super) fn next_merged(
     let (mut rows, mut bytes) = (0, 0);
     let mut taken: Vec<Batch> = Vec::new();
     for batch in batches {
-        let batch = batch?.batch;
+        let batch = match batch {
+            Ok(stored) => stored.batch,
+            // What was read before it is there.
+            Err(_) if !taken.is_empty() => break,
+            Err(error) => return Err(error),
+        };
         rows += batch.records.len();
         bytes += batch.weight();
         // A compaction that ends meanwhile puts a batch in the place of several, of which some were read: it has all of those.

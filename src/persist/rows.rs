@@ -52,7 +52,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn state_bytes(&self) -> usize {
+    pub(super) fn state_bytes(&self) -> usize {
         self.state.map_or(0, <[u8]>::len)
     }
 

@@ -45,6 +45,9 @@ const THREADS: usize = 2;
 /// How long the end waits for a truth that gives no answer, when the outbox has all it lacks.
 const ABSENT_TRUTH_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long noting how far the truth is may take, which is a help and no more.
+const NOTE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How long the last batch is waited for at least, however long the flusher took to make it.
 const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -358,7 +361,7 @@ struct Running {
     truth: Arc<Truth>,
     store: Arc<dyn Store>,
     owner: OwnerId,
-    flusher: JoinHandle<()>,
+    flusher: JoinHandle<bool>,
     applier: tokio::task::JoinHandle<()>,
     has_outbox: bool,
     /// Locked until the end.
@@ -444,15 +447,15 @@ impl Running {
         let stopwatch = Stopwatch::start();
         truth.signals.end(patience);
         let flushed = tokio::task::spawn_blocking(move || flusher.join());
-        if flushed.await.is_err() {
+        let Ok(Ok(has_flushed)) = flushed.await else {
             return Err("the flusher's thread is lost".to_owned());
-        }
+        };
         let progress = &truth.progress;
         let patience = patience.saturating_sub(Duration::from_nanos(stopwatch.nanos())).max(LEAST_PATIENCE);
         let is_absent = truth.stats.trouble.load().is_some();
         let patience = if has_outbox && is_absent { patience.min(ABSENT_TRUTH_PATIENCE) } else { patience };
         let has_ended = tokio::time::timeout(patience, &mut applier).await.is_ok();
-        if truth.engine.queued() > 0 && !progress.is_fenced() {
+        if !has_flushed && !progress.is_fenced() {
             applier.abort();
             let (last, reason) =
                 (progress.open() - 1, "the truth has not taken in time what came before them");
@@ -460,8 +463,9 @@ impl Running {
         }
         if has_ended && progress.applied() + 1 == progress.open() {
             let known = Known { epoch: progress.epoch(), applied: progress.applied() };
-            if let Err(error) = directory.lock().set_known(known) {
-                tracing::warn!("how far the truth is could not be noted: {error}");
+            let noting = tokio::task::spawn_blocking(move || directory.lock().set_known(known));
+            if !matches!(tokio::time::timeout(NOTE_TIMEOUT, noting).await, Ok(Ok(Ok(())))) {
+                tracing::warn!("how far the truth is could not be noted in the data directory");
             }
             give_up(&*store, progress.epoch(), owner).await;
             if truth.refusals.has_rows() {

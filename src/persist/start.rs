@@ -103,7 +103,9 @@ pub async fn start(mut parts: StartParts) -> Result<Started, StartRefused> {
         parts.directory.set_data_set(data_set).map_err(|error| StartRefused(error.to_string()))?;
     }
     let known = Known { epoch: epoch.epoch, applied: epoch.applied };
-    parts.directory.set_known(known).map_err(|error| StartRefused(error.to_string()))?;
+    if let Err(error) = parts.directory.set_known(known) {
+        tracing::warn!("how far the truth is could not be noted: {error}");
+    }
     let claim = Claim { data_set: Some(data_set), ..claim };
     let outbox = if parts.with_outbox {
         let name = Name { data_set, epoch: epoch.epoch, owner: claim.owner };
@@ -192,7 +194,7 @@ async fn refuse_another_data_set(parts: &StartParts) -> Result<(), StartRefused>
 /// A server that writes is not to meet a schema that it does not know: who would be refused for it does not migrate before.
 async fn refuse_beside_owner(parts: &StartParts) -> Result<(), StartRefused> {
     // A truth without a schema has no owner yet; whatever else is wrong with it is told by what comes next.
-    let Ok(row) = parts.store.owner().await else { return Ok(()) };
+    let Ok(row) = patiently(parts, || parts.store.owner()).await else { return Ok(()) };
     match row.lease {
         Lease::Held(lease_left) if row.owner != Some(parts.directory.owner()) => {
             let held = Claimed::Held { holder: row.holder, lease_left };
@@ -202,12 +204,13 @@ async fn refuse_beside_owner(parts: &StartParts) -> Result<(), StartRefused> {
     }
 }
 
-/// A truth that was set back behind what this directory has known of it would grant again what was granted since; one of a later epoch was
-/// restored, or was another's meanwhile. What the outbox of the last run has is applied again.
+/// A truth that was set back behind what this directory has known of it would grant again what was granted since; one of another owner, or
+/// a later epoch, was restored, or was another's meanwhile. What the outbox of the last run has is applied again.
 fn refuse_set_back(parts: &StartParts, row: &OwnerRow) -> Result<(), StartRefused> {
     let directory = &parts.directory;
     let Some(Known { epoch, applied }) = directory.known() else { return Ok(()) };
-    if row.epoch > epoch || row.applied >= applied {
+    let is_own = row.owner == Some(directory.owner());
+    if !is_own || row.epoch > epoch || row.applied >= applied {
         return Ok(());
     }
     let refuse = |error: outbox::OutboxError| StartRefused(error.to_string());

@@ -119,7 +119,9 @@ pub async fn restore(
 ) -> Result<Restored, SnapshotError> {
     let RestoreOrder { manifest, owner, holder, replace } = order;
     verify(catalog, &manifest, progress).await?;
-    let epoch = catalog.highest_epoch(manifest.data_set).await?.max(manifest.epoch) + 1;
+    // Also above the one of a truth that is replaced.
+    let there = store.owner().await.map_err(SnapshotError::failed)?.epoch;
+    let epoch = catalog.highest_epoch(manifest.data_set).await?.max(manifest.epoch).max(there) + 1;
     let begin = Restore {
         epoch,
         restored_epoch: manifest.epoch,

@@ -137,7 +137,11 @@ impl Query {
         large.sort_by_key(|portion| std::cmp::Reverse(portion.bytes));
         let mut has_late = false;
         while !large.is_empty() {
-            self.tell_all_but(&large, &unreadable);
+            // Each time for as many as are left: seldom enough for thousands, and before whatever takes long.
+            let is_huge = large.last().is_some_and(|portion| portion.bytes >= HUGE_BYTES);
+            if large.len().is_power_of_two() || is_huge || self.place.is_some() {
+                self.tell_all_but(&large, &unreadable);
+            }
             let Some(portion) = large.pop() else { break };
             let turn = queries.turn(portion.bytes);
             let _turn = tokio::select! {

@@ -101,11 +101,19 @@ impl Catalog {
         }
     }
 
-    /// Takes out all up to the last one that is like this; tells whether there is any.
-    pub(super) fn forget_up_to_last(&mut self, is_like_this: impl Fn(&Segment) -> bool) -> bool {
-        let last = self.segments.iter().rposition(is_like_this);
-        self.segments.drain(..last.map_or(0, |last| last + 1));
-        last.is_some()
+    /// Takes out the segments that are not there from the one on that has `seq` + 1, and all before them, which the truth has; answers all of
+    /// these. None: that one is there.
+    pub(super) fn forget_missing(
+        &mut self,
+        seq: u64,
+        is_there: impl Fn(SegmentName) -> bool,
+    ) -> Vec<SegmentName> {
+        let first = self.segments.partition_point(|segment| segment.seq <= seq);
+        let missing = self.segments.iter().skip(first).take_while(|segment| !is_there(segment.name)).count();
+        if missing == 0 {
+            return Vec::new();
+        }
+        self.segments.drain(..first + missing).map(|segment| segment.name).collect()
     }
 
     /// The segments nothing of which is applied and to which nothing is written any more.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::error::OutboxError;
 use super::format::{HEADER_BYTES, header};
 use super::name::{Name, SegmentName};
-use crate::persist::directory::DataDirectory;
+use crate::persist::directory::{DataDirectory, IDENTITY};
 use crate::persist::disk::{Disk, DiskError, DiskFile, failed};
 
 /// Where an outbox is. The data directory stays this process's for as long as one of these is there.
@@ -23,6 +23,12 @@ impl Folder {
     pub(super) fn new(directory: &DataDirectory, name: Name) -> Self {
         let path = directory.path().join(name.to_string());
         Self { disk: directory.disk(), path, name, _lock: directory.lock() }
+    }
+
+    /// Whether the data directory that it was in is there, with what else is in it.
+    pub(super) fn has_parent(&self) -> bool {
+        let parent = self.path.parent().and_then(|parent| self.disk.list(parent).ok());
+        parent.is_some_and(|names| names.iter().any(|name| name == IDENTITY))
     }
 
     pub(super) fn path_of(&self, segment: SegmentName) -> PathBuf {

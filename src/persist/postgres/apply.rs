@@ -70,16 +70,23 @@ fn begin_of(batch: &Batch, owner: OwnerId) -> String {
 /// Database, key in the index, long key, closed period, reason.
 type RejectedColumns = (i32, Vec<u8>, Option<Vec<u8>>, String, String);
 
-/// How often a batch is tried: as it is; without what a probe has found; and with what is refused beside others found in its own transaction.
-const MAX_TRIES: u32 = 3;
+/// How many statements of a batch may be refused before its transaction is given up: each row that is refused costs a dozen by halving, and
+/// each range that is accepted between two keeps a lock until the commit.
+const FEW_REFUSALS: u32 = 64;
 
-/// What is done where a statement is refused.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum OnRefusal {
-    /// The transaction is given up.
-    GiveUp,
-    /// The row is found by halving, and set aside.
-    Halve,
+/// What is known to be refused, and how much more may be.
+pub(super) struct Search {
+    pub(super) refused: Refused,
+    left: u32,
+}
+
+impl Search {
+    /// Whether to go on behind a statement that was refused.
+    pub(super) fn goes_on(&mut self) -> bool {
+        let goes_on = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        goes_on
+    }
 }
 
 /// What the owner row says to a batch.
@@ -93,20 +100,34 @@ enum Begun {
 impl PostgresStore {
     pub(super) async fn apply_batch(&self, owner: OwnerId, batch: &Batch) -> Result<Applied, StoreError> {
         check(batch)?;
-        let mut refused = Refused::default();
-        for tries in 1.. {
-            // A server that is gone is told from one that needs long for the rows.
-            let transaction = match within(CALL_TIMEOUT, self.begin_batch(owner, batch)).await? {
-                Begun::Batch(transaction) => transaction,
-                Begun::Refused(refusal) => return Ok(refusal),
-            };
-            let way = if tries < MAX_TRIES { OnRefusal::GiveUp } else { OnRefusal::Halve };
-            match self.put_in_time(transaction, batch, &refused, way).await? {
-                Some(applied) => return Ok(applied),
-                None => refused = self.probe(batch).await?,
-            }
+        let few = &mut Search { refused: Refused::default(), left: FEW_REFUSALS };
+        if let Some(answer) = self.attempt(owner, batch, few).await? {
+            return Ok(answer);
         }
-        unreachable!("the last try ends with an answer")
+        tracing::warn!(batch = batch.seq, "the truth refuses many rows, which are looked for one by one");
+        let refused = match self.probe(batch).await {
+            Ok(refused) => refused,
+            // What takes too long to look for beside the batch may be found in its transaction, which has more time at each attempt.
+            Err(StoreError::Unclear(_)) => Refused::default(),
+            Err(error) => return Err(error),
+        };
+        let all = &mut Search { refused, left: u32::MAX };
+        let answer = self.attempt(owner, batch, all).await?;
+        answer.ok_or_else(|| StoreError::Unavailable("more rows are refused than can be counted".to_owned()))
+    }
+
+    /// Applies a batch, if the search for what is refused comes to its end.
+    async fn attempt(
+        &self,
+        owner: OwnerId,
+        batch: &Batch,
+        search: &mut Search,
+    ) -> Result<Option<Applied>, StoreError> {
+        // A server that is gone is told from one that needs long for the rows.
+        match within(CALL_TIMEOUT, self.begin_batch(owner, batch)).await? {
+            Begun::Batch(transaction) => self.put_in_time(transaction, batch, search).await,
+            Begun::Refused(refusal) => Ok(Some(refusal)),
+        }
     }
 
     /// As [`put_batch`](Self::put_batch), within the time that so many rows have.
@@ -114,15 +135,14 @@ impl PostgresStore {
         &self,
         transaction: Transaction<'static, Postgres>,
         batch: &Batch,
-        refused: &Refused,
-        way: OnRefusal,
+        search: &mut Search,
     ) -> Result<Option<Applied>, StoreError> {
         let rows = batch.records.len() + batch.closed_periods.len();
         let patience = self.patience.load(Ordering::Relaxed);
         let limit = call_timeout(rows, batch.weight()).saturating_mul(patience);
-        match tokio::time::timeout(limit, self.put_batch(transaction, batch, refused, way)).await {
+        match tokio::time::timeout(limit, self.put_batch(transaction, batch, search)).await {
             Ok(answer) => {
-                if answer.is_ok() {
+                if matches!(answer, Ok(Some(_))) {
                     self.patience.store(1, Ordering::Relaxed);
                 }
                 answer
@@ -153,19 +173,18 @@ impl PostgresStore {
         Ok(Begun::Refused(refusal))
     }
 
-    /// Puts all but what is known to be refused. `None`: more is, and nothing is changed.
+    /// Puts all but what is refused. `None`: that is too much, and nothing is changed.
     async fn put_batch(
         &self,
         mut transaction: Transaction<'static, Postgres>,
         batch: &Batch,
-        refused: &Refused,
-        way: OnRefusal,
+        search: &mut Search,
     ) -> Result<Option<Applied>, StoreError> {
-        let Some(closed) = put_closed_periods(&mut transaction, batch, refused, way).await? else {
+        let Some(closed) = put_closed_periods(&mut transaction, batch, search).await? else {
             return Ok(None);
         };
         put_flushes(&mut transaction, batch).await?;
-        let Some(rows) = put_rows(&mut transaction, batch, refused, way).await? else { return Ok(None) };
+        let Some(rows) = put_rows(&mut transaction, batch, search).await? else { return Ok(None) };
         let rejected = [rows, closed].concat();
         put_rejected(&mut transaction, batch, &rejected).await?;
         transaction.commit().await.map_err(unclear)?;

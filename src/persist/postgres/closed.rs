@@ -3,10 +3,9 @@
 use sqlx::{Connection, PgConnection};
 
 use super::PostgresStore;
-use super::apply::OnRefusal;
+use super::apply::Search;
 use super::error::{refusal_of_rows, unavailable};
 use super::key::{indexed, is_indexed};
-use super::probe::Refused;
 use crate::persist::batch::Batch;
 use crate::persist::chain::DROPPED;
 use crate::persist::closed::{ClosedPage, ClosedPlace, ClosedUntil, FoundClosed, closed_page_of};
@@ -96,18 +95,16 @@ impl PostgresStore {
     }
 }
 
-/// Puts the closed periods of a batch but those that are known to be refused; answers what was refused. `None`: more is, and the transaction
-/// is to be given up.
+/// Puts the closed periods of a batch; answers what was refused. `None`: that is too much, and the transaction is to be given up.
 pub(super) async fn put_closed_periods(
     connection: &mut PgConnection,
     batch: &Batch,
-    refused: &Refused,
-    way: OnRefusal,
+    search: &mut Search,
 ) -> Result<Option<Vec<RejectedRecord>>, StoreError> {
     let mut rows = closed_rows_of(batch);
     let mut rejected = Vec::new();
     rows.retain(|row| {
-        let reason = refused.period(row);
+        let reason = search.refused.period(row);
         rejected.extend(reason.map(|reason| row.rejected(reason)));
         reason.is_none()
     });
@@ -125,7 +122,7 @@ pub(super) async fn put_closed_periods(
             Err(error) => error,
         };
         let Some(reason) = refusal_of_rows(&error) else { return Err(unavailable(error)) };
-        if way == OnRefusal::GiveUp {
+        if !search.goes_on() {
             return Ok(None);
         }
         savepoint.rollback().await.map_err(unavailable)?;

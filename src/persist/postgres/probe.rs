@@ -6,14 +6,15 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::atomic::Ordering;
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
 
 use super::apply::{FIND_BY_KEY, REFUSE_AT_ONCE};
 use super::closed::put_closed;
 use super::error::{refusal_of_rows, unavailable};
 use super::put::{CHUNK_ROWS, merge};
-use super::{CALL_TIMEOUT, PostgresStore, within};
+use super::{CALL_TIMEOUT, PostgresStore, call_timeout, within};
 use crate::persist::batch::Batch;
 use crate::persist::rows::{ClosedRow, Row, Rows, closed_rows_of};
 use crate::persist::store::StoreError;
@@ -48,9 +49,9 @@ fn period_place(row: &ClosedRow<'_>) -> Period {
 impl PostgresStore {
     /// Finds the rows of a batch that are refused by themselves; those that are only refused beside others of it are not found.
     pub(super) async fn probe(&self, batch: &Batch) -> Result<Refused, StoreError> {
-        let mut transaction = self.begin().await?;
-        let begin = format!("{FIND_BY_KEY}; {REFUSE_AT_ONCE}; SAVEPOINT probe");
-        sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *transaction).await.map_err(unavailable)?;
+        let mut transaction = within(CALL_TIMEOUT, self.begin_probe()).await?;
+        let patience = self.patience.load(Ordering::Relaxed);
+        let limit = |rows, bytes| call_timeout(rows, bytes).saturating_mul(patience);
         let mut refused = Refused::default();
         let periods = closed_rows_of(batch);
         for chunk in periods.chunks(CHUNK_ROWS) {
@@ -58,7 +59,7 @@ impl PostgresStore {
             while let Some(range) = ranges.0.pop() {
                 let some = &chunk[range.clone()];
                 let put = within(
-                    CALL_TIMEOUT,
+                    limit(some.len(), 0),
                     tried(&mut transaction, async |connection: &mut PgConnection| {
                         put_closed(connection, batch, some).await.map(|_| ())
                     }),
@@ -80,7 +81,7 @@ impl PostgresStore {
             while let Some(range) = ranges.0.pop() {
                 let some = &chunk[range.clone()];
                 let put = within(
-                    CALL_TIMEOUT,
+                    limit(some.len(), some.iter().map(Row::state_bytes).sum()),
                     tried(&mut transaction, async |connection: &mut PgConnection| {
                         merge(connection, batch, some).await.map(|_| ())
                     }),
@@ -92,8 +93,15 @@ impl PostgresStore {
                 }
             }
         }
-        transaction.rollback().await.map_err(unavailable)?;
+        within(CALL_TIMEOUT, async { transaction.rollback().await.map_err(unavailable) }).await?;
         Ok(refused)
+    }
+
+    async fn begin_probe(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let begin = format!("{FIND_BY_KEY}; {REFUSE_AT_ONCE}; SAVEPOINT probe");
+        sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *transaction).await.map_err(unavailable)?;
+        Ok(transaction)
     }
 }
 

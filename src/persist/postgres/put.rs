@@ -3,7 +3,7 @@
 use sqlx::postgres::PgArguments;
 use sqlx::{Arguments, Connection, Encode, PgConnection, Postgres, Type};
 
-use super::apply::OnRefusal;
+use super::apply::Search;
 use super::error::{refusal_of_rows, unavailable};
 use super::key::{indexed, is_indexed, long};
 use super::probe::Refused;
@@ -66,20 +66,21 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// Puts all rows but those that are known to be refused; answers what was refused. `None`: more is, and the transaction is to be given up.
+/// Puts all rows; answers what was refused. `None`: that is too much, and the transaction is to be given up.
 pub(super) async fn put_rows(
     connection: &mut PgConnection,
     batch: &Batch,
-    refused: &Refused,
-    way: OnRefusal,
+    search: &mut Search,
 ) -> Result<Option<Vec<RejectedRecord>>, StoreError> {
     let mut rows = Rows::of(batch);
     let (mut rejected, mut found) = (Vec::new(), Vec::new());
-    let mut chunk = Chunk::next(&mut rows, batch, refused, &mut rejected).await;
+    // Taken out, since the next rows are looked up in it while those before are put.
+    let refused = std::mem::take(&mut search.refused);
+    let mut chunk = Chunk::next(&mut rows, batch, &refused, &mut rejected).await;
     while !chunk.rows.is_empty() {
         // While Postgres works on one chunk, the next is made.
-        let put = put_chunk(connection, batch, chunk, way, &mut found);
-        let (put, next) = tokio::join!(put, Chunk::next(&mut rows, batch, refused, &mut rejected));
+        let put = put_chunk(connection, batch, chunk, search, &mut found);
+        let (put, next) = tokio::join!(put, Chunk::next(&mut rows, batch, &refused, &mut rejected));
         if !put? {
             return Ok(None);
         }
@@ -95,7 +96,7 @@ async fn put_chunk(
     connection: &mut PgConnection,
     batch: &Batch,
     Chunk { rows, arguments: all }: Chunk<'_>,
-    way: OnRefusal,
+    search: &mut Search,
     rejected: &mut Vec<RejectedRecord>,
 ) -> Result<bool, StoreError> {
     let mut all = Some(all);
@@ -117,7 +118,7 @@ async fn put_chunk(
             }
             Err(error) => {
                 let Some(reason) = refusal_of_rows(&error) else { return Err(unavailable(error)) };
-                if way == OnRefusal::GiveUp {
+                if !search.goes_on() {
                     return Ok(false);
                 }
                 savepoint.rollback().await.map_err(unavailable)?;
