@@ -249,8 +249,12 @@ impl Filler {
         let (batches, waiting) = mpsc::channel(WAITING_BATCHES);
         let made = make_batches(catalog, clock, manifest, batches);
         let (filled, made) = tokio::join!(self.fill(waiting, manifest), made);
-        let restored = filled?;
+        let mut restored = filled?;
         made?;
+        // A snapshot may have a key twice: from memory, and from the truth.
+        if let Ok(keys) = self.store.count(clock.now()).await {
+            restored.keys = keys;
+        }
         if restored.rejected > 0 {
             // The snapshot has rows that this truth has not, so no start may load it.
             self.store.note_pruned(manifest.seq + 1).await.map_err(SnapshotError::failed)?;
