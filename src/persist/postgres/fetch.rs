@@ -42,7 +42,7 @@ const OWNER: &str = "SELECT epoch, applied FROM";
 /// Which states are read.
 #[derive(Clone, Copy)]
 enum States {
-    /// Up to so many bytes; of others how many they have, in a column more.
+    /// Up to so many bytes; how many each has, in a column more.
     UpTo(usize),
     All,
 }
@@ -51,9 +51,9 @@ impl States {
     /// The last columns of a key's row.
     fn columns(self) -> String {
         match self {
-            Self::UpTo(most) => format!(
-                "CASE WHEN length(state) <= {most} THEN state END, CASE WHEN length(state) > {most} THEN length(state) END"
-            ),
+            Self::UpTo(most) => {
+                format!("CASE WHEN length(state) <= {most} THEN state END, length(state)")
+            }
             Self::All => "state".to_owned(),
         }
     }
@@ -243,9 +243,10 @@ impl Answer {
             self.flushed.insert(database, written);
             return Ok(());
         }
-        let left_out: Option<i32> = if row.len() > 6 { row.try_get(6)? } else { None };
-        let left_out = left_out.and_then(|bytes| u64::try_from(bytes).ok());
-        let found = Found { written, expires_at_ms: row.try_get(4)?, state: row.try_get(5)?, left_out };
+        let state: Option<Vec<u8>> = row.try_get(5)?;
+        let bytes: Option<i32> = if row.len() > 6 && state.is_none() { row.try_get(6)? } else { None };
+        let left_out = bytes.and_then(|bytes| u64::try_from(bytes).ok());
+        let found = Found { written, expires_at_ms: row.try_get(4)?, state, left_out };
         self.rows.insert((database, row.try_get(3)?), found);
         Ok(())
     }
