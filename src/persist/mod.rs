@@ -27,6 +27,7 @@ mod fetcher;
 mod filter;
 mod flush_stats;
 mod flusher;
+mod halves;
 mod janitor;
 mod lease;
 pub(crate) mod limit;

@@ -294,12 +294,9 @@ impl<'a> Begun<'a> {
                 }
             }
         }
-        let mut left = left_out.iter().rev().map(|left| left.at).peekable();
-        for at in (0..self.fetch.keys.len()).rev() {
-            if left.next_if_eq(&at).is_some() {
-                self.fetch.keys.remove(at);
-            }
-        }
+        let mut left = left_out.iter().map(|left| left.at).peekable();
+        let mut places = 0..;
+        self.fetch.keys.retain(|_| places.next().is_none_or(|at| left.next_if_eq(&at).is_none()));
         portions
     }
 }

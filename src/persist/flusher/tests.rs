@@ -32,19 +32,12 @@ struct Half {
 
 impl Half {
     async fn start(path: &Path, store: &Arc<FakeStore>) -> Self {
-        let directory = opened(path).await;
+        Self::start_with(path, store, true).await
+    }
+
+    async fn start_with(path: &Path, store: &Arc<FakeStore>, with_outbox: bool) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOON));
-        let parts = StartParts {
-            store: store.clone(),
-            directory,
-            clock: Arc::clone(&clock),
-            holder: "a test".to_owned(),
-            lease: LEASE,
-            take_over: false,
-            with_outbox: true,
-            stats: Arc::default(),
-            base: None,
-        };
+        let parts = start_parts(path, store, with_outbox).await;
         let Started { epoch, claim, outbox, directory } =
             start(parts).await.expect("the truth is this one's");
         let engine = Arc::new(Engine::in_front_of_truth());
@@ -129,6 +122,20 @@ async fn opened(path: &Path) -> DataDirectory {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     panic!("the directory stays in use");
+}
+
+async fn start_parts(path: &Path, store: &Arc<FakeStore>, with_outbox: bool) -> StartParts {
+    StartParts {
+        store: store.clone(),
+        directory: opened(path).await,
+        clock: Arc::new(ManualClock::at(NOON)),
+        holder: "a test".to_owned(),
+        lease: LEASE,
+        take_over: false,
+        with_outbox,
+        stats: Arc::default(),
+        base: None,
+    }
 }
 
 type State = BTreeMap<u8, i64>;
@@ -269,18 +276,7 @@ fn a_server_whose_truth_another_owns_is_fenced_and_changes_nothing() {
         assert_eq!(truth(&store).await, State::from([(0, 1)]));
         half.crash().await;
         // Started again, its outbox does not continue what the truth holds now.
-        let directory = opened(folder.path()).await;
-        let parts = StartParts {
-            store: store.clone(),
-            directory,
-            clock: Arc::new(ManualClock::at(NOON)),
-            holder: "a test".to_owned(),
-            lease: LEASE,
-            take_over: false,
-            with_outbox: true,
-            stats: Arc::default(),
-            base: None,
-        };
+        let parts = start_parts(folder.path(), &store, true).await;
         let refused = start(parts).await.err().expect("another holds the lease");
         assert!(refused.0.contains("owned by another server (another)"), "{}", refused.0);
         assert_eq!(truth(&store).await, State::from([(0, 1)]));

@@ -9,6 +9,7 @@ use super::key::{indexed, is_indexed};
 use crate::persist::batch::Batch;
 use crate::persist::chain::DROPPED;
 use crate::persist::closed::{ClosedPage, ClosedPlace, ClosedUntil, FoundClosed, closed_page_of};
+use crate::persist::halves::Halves;
 use crate::persist::rows::{ClosedRow, closed_rows_of, signed, subject_of};
 use crate::persist::store::{RejectedRecord, StoreError};
 use crate::persist::usage::readable_micros;
@@ -108,29 +109,27 @@ pub(super) async fn put_closed_periods(
         rejected.extend(reason.map(|reason| row.rejected(reason)));
         reason.is_none()
     });
-    let mut chunks: Vec<&[ClosedRow<'_>]> = rows.chunks(CHUNK_ROWS).collect();
-    while let Some(chunk) = chunks.pop() {
-        let mut savepoint = connection.begin().await.map_err(unavailable)?;
-        let error = match put_closed(&mut savepoint, batch, chunk).await {
-            Ok(put) => {
-                if put < chunk.len() {
-                    rejected.append(&mut dropped_rows(&mut savepoint, batch, chunk).await?);
+    for chunk in rows.chunks(CHUNK_ROWS) {
+        let mut halves = Halves::of(chunk.len());
+        while let Some(range) = halves.next() {
+            let some = &chunk[range.clone()];
+            let mut savepoint = connection.begin().await.map_err(unavailable)?;
+            match put_closed(&mut savepoint, batch, some).await {
+                Ok(put) => {
+                    if put < some.len() {
+                        rejected.append(&mut dropped_rows(&mut savepoint, batch, some).await?);
+                    }
+                    savepoint.commit().await.map_err(unavailable)?;
                 }
-                savepoint.commit().await.map_err(unavailable)?;
-                continue;
+                Err(error) => {
+                    let Some(reason) = refusal_of_rows(&error) else { return Err(unavailable(error)) };
+                    if !search.goes_on() {
+                        return Ok(None);
+                    }
+                    savepoint.rollback().await.map_err(unavailable)?;
+                    rejected.extend(halves.halve(range).map(|at| chunk[at].rejected(&reason)));
+                }
             }
-            Err(error) => error,
-        };
-        let Some(reason) = refusal_of_rows(&error) else { return Err(unavailable(error)) };
-        if !search.goes_on() {
-            return Ok(None);
-        }
-        savepoint.rollback().await.map_err(unavailable)?;
-        if let [row] = chunk {
-            rejected.push(row.rejected(&reason));
-        } else {
-            let (first, second) = chunk.split_at(chunk.len() / 2);
-            chunks.extend([second, first]);
         }
     }
     Ok(Some(rejected))

@@ -5,7 +5,6 @@
 //! statement is rolled back at once.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
@@ -16,6 +15,7 @@ use super::error::{refusal_of_rows, unavailable};
 use super::put::{CHUNK_ROWS, merge};
 use super::{CALL_TIMEOUT, PostgresStore, call_timeout, within};
 use crate::persist::batch::Batch;
+use crate::persist::halves::Halves;
 use crate::persist::rows::{ClosedRow, Row, Rows, closed_rows_of};
 use crate::persist::store::StoreError;
 
@@ -55,8 +55,8 @@ impl PostgresStore {
         let mut refused = Refused::default();
         let periods = closed_rows_of(batch);
         for chunk in periods.chunks(CHUNK_ROWS) {
-            let mut ranges = Halves::of(chunk.len());
-            while let Some(range) = ranges.0.pop() {
+            let mut halves = Halves::of(chunk.len());
+            while let Some(range) = halves.next() {
                 let some = &chunk[range.clone()];
                 let put = within(
                     limit(some.len(), 0),
@@ -65,7 +65,7 @@ impl PostgresStore {
                     }),
                 );
                 if let Some(reason) = put.await?
-                    && let Some(at) = ranges.halve(range)
+                    && let Some(at) = halves.halve(range)
                 {
                     refused.periods.insert(period_place(&chunk[at]), reason);
                 }
@@ -77,8 +77,8 @@ impl PostgresStore {
             if chunk.is_empty() {
                 break;
             }
-            let mut ranges = Halves::of(chunk.len());
-            while let Some(range) = ranges.0.pop() {
+            let mut halves = Halves::of(chunk.len());
+            while let Some(range) = halves.next() {
                 let some = &chunk[range.clone()];
                 let put = within(
                     limit(some.len(), some.iter().map(Row::state_bytes).sum()),
@@ -87,7 +87,7 @@ impl PostgresStore {
                     }),
                 );
                 if let Some(reason) = put.await?
-                    && let Some(at) = ranges.halve(range)
+                    && let Some(at) = halves.halve(range)
                 {
                     refused.rows.insert((chunk[at].database, chunk[at].key.into()), reason);
                 }
@@ -102,29 +102,6 @@ impl PostgresStore {
         let begin = format!("{FIND_BY_KEY}; {REFUSE_AT_ONCE}; SAVEPOINT probe");
         sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *transaction).await.map_err(unavailable)?;
         Ok(transaction)
-    }
-}
-
-/// Ranges that are still to be tried, the next one last.
-struct Halves(Vec<Range<usize>>);
-
-impl Halves {
-    #[expect(
-        clippy::single_range_in_vec_init,
-        reason = "it is a stack of ranges, of which there is one at first"
-    )]
-    fn of(rows: usize) -> Self {
-        Self(vec![0..rows])
-    }
-
-    /// Tries both halves of a range in which something is refused; where it is a single row, answers which.
-    fn halve(&mut self, range: Range<usize>) -> Option<usize> {
-        if range.len() == 1 {
-            return Some(range.start);
-        }
-        let middle = range.start.midpoint(range.end);
-        self.0.extend([middle..range.end, range.start..middle]);
-        None
     }
 }
 

@@ -9,6 +9,7 @@ use super::key::{indexed, is_indexed, long};
 use super::probe::Refused;
 use crate::persist::batch::Batch;
 use crate::persist::chain::{DROPPED, dropped};
+use crate::persist::halves::Halves;
 use crate::persist::rows::{Row, Rows, signed, unsigned};
 use crate::persist::store::{RejectedRecord, StoreError};
 
@@ -100,12 +101,8 @@ async fn put_chunk(
     rejected: &mut Vec<RejectedRecord>,
 ) -> Result<bool, StoreError> {
     let mut all = Some(all);
-    #[expect(
-        clippy::single_range_in_vec_init,
-        reason = "it is a stack of ranges, of which there is one at first"
-    )]
-    let mut ranges = vec![0..rows.len()];
-    while let Some(range) = ranges.pop() {
+    let mut halves = Halves::of(rows.len());
+    while let Some(range) = halves.next() {
         let some = &rows[range.clone()];
         let arguments = all.take().unwrap_or_else(|| arguments(batch, some));
         let mut savepoint = connection.begin().await.map_err(unavailable)?;
@@ -122,13 +119,7 @@ async fn put_chunk(
                     return Ok(false);
                 }
                 savepoint.rollback().await.map_err(unavailable)?;
-                if let [row] = some {
-                    rejected.push(row.rejected(reason));
-                } else {
-                    // The second half, then the first: a stack gives the first one next.
-                    let middle = range.start.midpoint(range.end);
-                    ranges.extend([middle..range.end, range.start..middle]);
-                }
+                rejected.extend(halves.halve(range).map(|at| rows[at].rejected(reason)));
             }
         }
     }

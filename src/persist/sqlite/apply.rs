@@ -1,6 +1,5 @@
 //! Applying a batch to SQLite.
 
-use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection, Transaction};
@@ -11,6 +10,7 @@ use super::error::{refusal_of_row, unavailable, unclear};
 use super::owner::read_owner;
 use crate::persist::batch::Batch;
 use crate::persist::chain::{DROPPED, check, continued_by, dropped, refusal_of_found};
+use crate::persist::halves::Halves;
 use crate::persist::rows::{Row, Rows, rejected_of, signed, subject_of, unsigned};
 use crate::persist::store::{Applied, OwnerId, RejectedRecord, StoreError};
 use crate::persist::told_epochs::batches_of;
@@ -122,12 +122,8 @@ async fn put_rows(
     rows: &[Row<'_>],
     rejected: &mut Vec<RejectedRecord>,
 ) -> Result<(), StoreError> {
-    #[expect(
-        clippy::single_range_in_vec_init,
-        reason = "it is a stack of ranges, of which there is one at first"
-    )]
-    let mut ranges = vec![0..rows.len()];
-    while let Some(range) = ranges.pop() {
+    let mut halves = Halves::of(rows.len());
+    while let Some(range) = halves.next() {
         match put_chunk(transaction, batch, &rows[range.clone()]).await {
             Ok(put) => {
                 let asked = u64::try_from(range.len()).expect("a length fits 64 bits");
@@ -137,8 +133,7 @@ async fn put_rows(
             }
             Err(error) => match refusal_of_row(&error) {
                 None => return Err(unavailable(error)),
-                Some(reason) if range.len() == 1 => rejected.push(rows[range.start].rejected(reason)),
-                Some(_) => ranges.extend(halves(range)),
+                Some(reason) => rejected.extend(halves.halve(range).map(|at| rows[at].rejected(reason))),
             },
         }
     }
@@ -166,12 +161,6 @@ async fn dropped_rows(
     }
     let dropped = dropped(batch, others.into_iter())?;
     Ok(dropped.into_iter().map(|at| rows[at].rejected(DROPPED.to_owned())).collect())
-}
-
-/// The second half, then the first: a stack gives the first one next.
-fn halves(range: Range<usize>) -> [Range<usize>; 2] {
-    let middle = range.start.midpoint(range.end);
-    [middle..range.end, range.start..middle]
 }
 
 async fn put_chunk(

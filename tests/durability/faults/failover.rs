@@ -134,46 +134,76 @@ fn with_room(server: &Server, words: &str) -> Reply {
     })
 }
 
-/// Nothing is written behind the promotion, and what the replica lacks has left memory: what is fetched must not be what it has.
-pub fn promoted_and_read() -> Row {
-    let pair = Pair::start();
-    let directory = tempfile::tempdir().expect("a directory can be made");
-    let small = ["--maxmemory", "4mb", "--maxmemory-policy", "allkeys-lru", "--fetch-timeout", "1000"];
-    let server = pair.setup(&directory).with(&small).start();
+/// A server whose truth is a primary with a replica that lacks the last takes, which have left memory.
+fn beyond_memory(pair: &Pair, setup: &Setup) -> Server {
+    let server = setup.start();
     server.wait_until_loaded();
     pair.wait_until_copied();
-    let call = |words: &str| server.call(words);
-    let names = |sort: &str| (0..ACCOUNTS).map(|at| format!("{sort}/{at}")).collect::<Vec<_>>();
     let take = |name: &str, amount: u64| {
         let reply = with_room(&server, &format!("QUOTA.TAKE {name} {amount} BUDGET 100 PER TOTAL DURABLE"));
         assert!(matches!(reply, Reply::Many(..)), "{reply:?}");
     };
-    names("old").iter().for_each(|name| take(name, 10));
+    accounts("old").for_each(|name| take(&name, 10));
     let applied = pair.primary.text("SELECT applied::text FROM owner");
     until("the replica has the first takes", || {
         pair.replica.is_true(&format!("SELECT applied >= {applied} FROM owner")).then_some(())
     });
     pair.stop_receiving();
-    names("old").iter().for_each(|name| take(name, 80));
-    names("new").iter().for_each(|name| take(name, 90));
+    accounts("old").for_each(|name| take(&name, 80));
+    accounts("new").for_each(|name| take(&name, 90));
     let fill = "x".repeat(FILL_BYTES);
     for at in 0..FILLS {
         let reply = with_room(&server, &format!("SET fill/{at} {fill}"));
         assert!(!matches!(reply, Reply::Error(_)), "fill/{at}: {reply:?}");
         server.wait_for_truth(DEADLINE);
     }
-    pair.promote();
-    for name in names("old").iter().chain(&names("new")) {
-        let verdict =
-            until("the key is there", || match call(&format!("QUOTA.TAKE {name} 80 BUDGET 100 PER TOTAL")) {
-                Reply::Error(text) if text.starts_with("TRYAGAIN") || text.starts_with("OOM") => None,
-                reply => Some(reply),
-            });
+    server
+}
+
+fn accounts(sort: &str) -> impl Iterator<Item = String> {
+    (0..ACCOUNTS).map(move |at| format!("{sort}/{at}"))
+}
+
+/// What was taken before is not there to be taken again.
+fn grants_nothing_twice(server: &Server) {
+    for name in accounts("old").chain(accounts("new")) {
+        let words = format!("QUOTA.TAKE {name} 80 BUDGET 100 PER TOTAL");
+        let verdict = until("the key is there", || match server.call(&words) {
+            Reply::Error(text) if text.starts_with("TRYAGAIN") || text.starts_with("OOM") => None,
+            reply => Some(reply),
+        });
         let Reply::Many(_, parts) = &verdict else { panic!("a take is answered {verdict:?}") };
         assert_eq!(integer(&parts[0]), Some(0), "80 of {name} were granted twice: {verdict:?}");
     }
+}
+
+const BEYOND_MEMORY: [&str; 6] =
+    ["--maxmemory", "4mb", "--maxmemory-policy", "allkeys-lru", "--fetch-timeout", "1000"];
+
+/// Nothing is written behind the promotion, and what the replica lacks has left memory: what is fetched must not be what it has.
+pub fn promoted_and_read() -> Row {
+    let pair = Pair::start();
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let server = beyond_memory(&pair, &pair.setup(&directory).with(&BEYOND_MEMORY));
+    pair.promote();
+    grants_nothing_twice(&server);
     server.line_with("the truth has lost batches");
     assert!(server.figure("fetch_queries") > 0, "keys have left memory");
+    Row { rounds: 1, acknowledged: 3 * ACCOUNTS, ..Row::default() }
+}
+
+/// Nor must a snapshot have it that is taken then, which the next start would load in place of what the truth has by that time.
+pub fn promoted_and_saved() -> Row {
+    let pair = Pair::start();
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let setup = pair.setup(&directory).with(&BEYOND_MEMORY);
+    let server = beyond_memory(&pair, &setup);
+    pair.promote();
+    until("a snapshot is written", || (server.call("SAVE") == Reply::Status("OK".to_owned())).then_some(()));
+    server.kill();
+    let server = setup.start();
+    server.wait_until_loaded();
+    grants_nothing_twice(&server);
     Row { rounds: 1, acknowledged: 3 * ACCOUNTS, ..Row::default() }
 }
 

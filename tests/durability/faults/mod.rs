@@ -37,6 +37,7 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "a replica promoted", run: failover::promoted },
     Fault { name: "a replica promoted, the epoch lost", run: failover::promoted_without_epoch },
     Fault { name: "a replica promoted, keys beyond memory", run: failover::promoted_and_read },
+    Fault { name: "a replica promoted, a snapshot behind it", run: failover::promoted_and_saved },
     Fault { name: "a replica promoted, quotad killed", run: failover::promoted_and_killed },
     Fault { name: "the outbox's disk full", run: disk::full },
     Fault { name: "the outbox's disk full, Postgres down", run: disk::full_without_truth },

@@ -89,18 +89,36 @@ fn a_truth_that_is_set_back_while_no_server_runs_is_refused() {
         // A run without a batch: its outbox is empty.
         Half::start(directory.path(), &store).await.crash().await;
         store.lose_commits(2);
-        let parts = StartParts {
-            store: store.clone(),
-            directory: opened(directory.path()).await,
-            clock: Arc::new(ManualClock::at(NOON)),
-            holder: "a test".to_owned(),
-            lease: LEASE,
-            take_over: false,
-            with_outbox: true,
-            stats: Arc::default(),
-            base: None,
-        };
+        let parts = start_parts(directory.path(), &store, true).await;
         let refused = start(parts).await.map(|_| ()).unwrap_err().0;
         assert!(refused.contains("the truth has batches up to 1, but had 2 when"), "{refused}");
     });
+}
+
+/// Without an outbox the truth is the only place: what was changed while a batch was on its way waits for that.
+#[test]
+fn the_end_waits_for_a_truth_that_is_the_only_place() {
+    for (patience, is_kept) in [(Duration::from_secs(30), true), (Duration::ZERO, false)] {
+        let directory = tempfile::tempdir().unwrap();
+        runtime().block_on(async {
+            let store = Arc::new(FakeStore::new());
+            let mut half = Half::start_with(directory.path(), &store, false).await;
+            // The first attempts fail, so that there is trouble when the end comes.
+            store.script(&[Fault::BeforeCommit; 3]);
+            half.put(1, 10);
+            half.flush();
+            while half.parts.stats.trouble.load().is_none() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            half.put(2, 20);
+            half.parts.signals.end(patience);
+            let Half { flusher, parts, applier, _directory } = half;
+            let has_flushed = tokio::task::spawn_blocking(|| flusher.run()).await.unwrap();
+            assert_eq!(has_flushed, is_kept);
+            assert_eq!(parts.engine.queued(), usize::from(!is_kept));
+            applier.await.unwrap();
+            let kept = [(1, 10), (2, 20)].into_iter().take(if is_kept { 2 } else { 1 });
+            assert_eq!(truth(&store).await, kept.collect());
+        });
+    }
 }
